@@ -1,0 +1,8 @@
+//! One outside protocol per folder: each turns a connection into a producer or a consumer of a live broadcast.
+//!
+//! Gateways know no accounts and no SQL: they return requests, the server decides.
+
+pub mod rtmp;
+pub mod hls;
+pub mod flv;
+pub mod moq;

@@ -1,0 +1,269 @@
+//! How a track is coded: what a decoder needs before the first frame.
+//!
+//! Built from the codec's own configuration record, which every protocol carries in some wrapping.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h264_reader::nal::sps::{PicOrderCntType, SeqParameterSet};
+use hang::catalog::{AudioConfig, VideoConfig};
+
+/// Frames a decoder may hold back when the bitstream does not say how many.
+///
+/// H.264 without VUI allows up to 16; real encoders that stay silent use at most 2 to 4. Too many costs a constant delay in
+/// decode time stamps only, too few breaks their order.
+const UNKNOWN_REORDER: u8 = 4;
+
+/// The largest reorder depth H.264 and HEVC allow (max_dec_frame_buffering).
+const MAX_REORDER: u64 = 16;
+
+/// A video codec Oriel carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VideoCodec {
+    H264,
+    Hevc,
+    Av1,
+}
+
+/// An audio codec Oriel carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudioCodec {
+    Aac,
+    Opus,
+}
+
+/// Everything a video decoder needs to start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoFormat {
+    pub codec: VideoCodec,
+    /// The configuration record: avcC, hvcC (ISO/IEC 14496-15) or av1C.
+    pub description: Bytes,
+    /// Picture width in pixels, 0 when the record does not say (av1C).
+    pub width: u32,
+    /// Picture height in pixels, 0 when the record does not say.
+    pub height: u32,
+    /// Frames per second, when the bitstream declares a fixed rate.
+    pub fps: Option<f64>,
+    /// How many frames may be decoded before a frame that is shown before them. 0 means no B-frames.
+    pub reorder: u8,
+    /// RFC 6381 codec string, such as `avc1.64001f`.
+    pub codec_string: String,
+}
+
+/// Everything an audio decoder needs to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudioFormat {
+    pub codec: AudioCodec,
+    /// AudioSpecificConfig (ISO/IEC 14496-3) or OpusHead (RFC 7845 section 5.1).
+    pub description: Bytes,
+    /// Samples per second. Always 48000 for Opus.
+    pub rate: u32,
+    pub channels: u32,
+    /// Samples one coded frame decodes to: 1024 for AAC-LC, 960 assumed for Opus.
+    pub samples_per_frame: u32,
+    /// RFC 6381 codec string, such as `mp4a.40.2`.
+    pub codec_string: String,
+}
+
+/// The tracks of a broadcast at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Format {
+    pub video: Option<Arc<VideoFormat>>,
+    pub audio: Option<Arc<AudioFormat>>,
+}
+
+/// A configuration record that no decoder could use.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// The video configuration record does not parse.
+    #[error("{codec:?} configuration record is not usable: {reason}")]
+    Video { codec: VideoCodec, reason: String },
+    /// The audio configuration record does not parse.
+    #[error("{codec:?} configuration record is not usable: {reason}")]
+    Audio { codec: AudioCodec, reason: String },
+}
+
+impl VideoFormat {
+    /// From an AVCDecoderConfigurationRecord.
+    pub fn h264(avcc: &[u8]) -> Result<Self, FormatError> {
+        let config = moq_mux::codec::h264::config(avcc).map_err(|err| video_error(VideoCodec::H264, err))?;
+        Ok(Self::from_config(VideoCodec::H264, &config, h264_reorder(avcc)))
+    }
+
+    /// From an HEVCDecoderConfigurationRecord.
+    pub fn hevc(hvcc: &[u8]) -> Result<Self, FormatError> {
+        let config = moq_mux::codec::h265::config(hvcc).map_err(|err| video_error(VideoCodec::Hevc, err))?;
+        Ok(Self::from_config(VideoCodec::Hevc, &config, hevc_reorder(hvcc)))
+    }
+
+    /// From an AV1CodecConfigurationRecord, whose size comes from the sequence header it carries, when it carries one.
+    pub fn av1(av1c: &[u8]) -> Result<Self, FormatError> {
+        let fail = |reason: String| FormatError::Video { codec: VideoCodec::Av1, reason };
+        let record = scuffle_av1::AV1CodecConfigurationRecord::demux(&mut std::io::Cursor::new(Bytes::copy_from_slice(av1c)))
+            .map_err(|err| fail(err.to_string()))?;
+        let size = scuffle_av1::ObuHeader::parse(&mut std::io::Cursor::new(&record.config_obu))
+            .ok()
+            .and_then(|header| {
+                let mut cursor = std::io::Cursor::new(&record.config_obu);
+                scuffle_av1::ObuHeader::parse(&mut cursor).ok()?;
+                scuffle_av1::seq::SequenceHeaderObu::parse(header, &mut cursor).ok()
+            })
+            .map(|seq| (seq.max_frame_width as u32, seq.max_frame_height as u32))
+            .unwrap_or_default();
+        let depth = match (record.twelve_bit, record.high_bitdepth) {
+            (true, _) => 12,
+            (false, true) => 10,
+            (false, false) => 8,
+        };
+        let tier = if record.seq_tier_0 { 'H' } else { 'M' };
+        Ok(Self {
+            codec: VideoCodec::Av1,
+            description: Bytes::copy_from_slice(av1c),
+            width: size.0,
+            height: size.1,
+            fps: None,
+            reorder: 0,
+            codec_string: format!("av01.{}.{:02}{tier}.{depth:02}", record.seq_profile, record.seq_level_idx_0),
+        })
+    }
+
+    /// From a catalog entry written by [`VideoFormat::to_config`], on whatever node.
+    pub(crate) fn from_catalog(config: &VideoConfig) -> Result<Self, FormatError> {
+        let record = config.description.as_deref().unwrap_or_default();
+        match &config.codec {
+            hang::catalog::VideoCodec::H264(_) => Self::h264(record),
+            hang::catalog::VideoCodec::H265(_) => Self::hevc(record),
+            hang::catalog::VideoCodec::AV1(_) => Self::av1(record),
+            other => Err(FormatError::Video { codec: VideoCodec::H264, reason: format!("catalog names {other}") }),
+        }
+    }
+
+    /// The catalog entry @moq/watch and other nodes configure their decoders from.
+    pub(crate) fn to_config(&self) -> Result<VideoConfig, FormatError> {
+        let mut config = match self.codec {
+            VideoCodec::H264 => moq_mux::codec::h264::config(&self.description),
+            VideoCodec::Hevc => moq_mux::codec::h265::config(&self.description),
+            VideoCodec::Av1 => return self.av1_config(),
+        }
+        .map_err(|err| video_error(self.codec, err))?;
+        config.framerate = self.fps;
+        Ok(config)
+    }
+
+    fn av1_config(&self) -> Result<VideoConfig, FormatError> {
+        let codec: hang::catalog::VideoCodec =
+            self.codec_string.parse().map_err(|err| FormatError::Video { codec: self.codec, reason: format!("{err}") })?;
+        let mut config = VideoConfig::new(codec);
+        config.coded_width = Some(self.width).filter(|w| *w > 0);
+        config.coded_height = Some(self.height).filter(|h| *h > 0);
+        config.description = Some(self.description.clone());
+        Ok(config)
+    }
+
+    fn from_config(codec: VideoCodec, config: &VideoConfig, reorder: u8) -> Self {
+        Self {
+            codec,
+            description: config.description.clone().unwrap_or_default(),
+            width: config.coded_width.unwrap_or(0),
+            height: config.coded_height.unwrap_or(0),
+            fps: config.framerate.filter(|fps| (1.0..=1000.0).contains(fps)),
+            reorder,
+            codec_string: config.codec.to_string(),
+        }
+    }
+}
+
+impl AudioFormat {
+    /// From an AudioSpecificConfig.
+    pub fn aac(asc: &[u8]) -> Result<Self, FormatError> {
+        let config = moq_mux::codec::aac::config(asc).map_err(|err| audio_error(AudioCodec::Aac, err))?;
+        Self::check(Self::from_config(AudioCodec::Aac, &config, 1024))
+    }
+
+    /// From an OpusHead.
+    pub fn opus(head: &[u8]) -> Result<Self, FormatError> {
+        let config = moq_mux::codec::opus::config(head).map_err(|err| audio_error(AudioCodec::Opus, err))?;
+        let mut format = Self::from_config(AudioCodec::Opus, &config, 960);
+        format.rate = 48_000;
+        format.description = Bytes::copy_from_slice(head);
+        Self::check(format)
+    }
+
+    pub(crate) fn from_catalog(config: &AudioConfig) -> Result<Self, FormatError> {
+        let record = config.description.as_deref().unwrap_or_default();
+        match &config.codec {
+            hang::catalog::AudioCodec::AAC(_) => Self::aac(record),
+            hang::catalog::AudioCodec::Opus => Self::opus(record),
+            other => Err(FormatError::Audio { codec: AudioCodec::Aac, reason: format!("catalog names {other}") }),
+        }
+    }
+
+    pub(crate) fn to_config(&self) -> Result<AudioConfig, FormatError> {
+        let mut config = match self.codec {
+            AudioCodec::Aac => moq_mux::codec::aac::config(&self.description),
+            AudioCodec::Opus => moq_mux::codec::opus::config(&self.description),
+        }
+        .map_err(|err| audio_error(self.codec, err))?;
+        config.description = Some(self.description.clone());
+        Ok(config)
+    }
+
+    fn from_config(codec: AudioCodec, config: &AudioConfig, samples_per_frame: u32) -> Self {
+        Self {
+            codec,
+            description: config.description.clone().unwrap_or_default(),
+            rate: config.sample_rate,
+            channels: config.channel_count,
+            samples_per_frame,
+            codec_string: config.codec.to_string(),
+        }
+    }
+
+    /// Refuses rates and channel counts that no arithmetic downstream should have to survive.
+    fn check(self) -> Result<Self, FormatError> {
+        match (8_000..=192_000).contains(&self.rate) && (1..=8).contains(&self.channels) {
+            true => Ok(self),
+            false => Err(FormatError::Audio {
+                codec: self.codec,
+                reason: format!("{} Hz, {} channels", self.rate, self.channels),
+            }),
+        }
+    }
+}
+
+fn video_error(codec: VideoCodec, err: impl std::fmt::Display) -> FormatError {
+    FormatError::Video { codec, reason: err.to_string() }
+}
+
+fn audio_error(codec: AudioCodec, err: impl std::fmt::Display) -> FormatError {
+    FormatError::Audio { codec, reason: err.to_string() }
+}
+
+/// Reorder depth from the SPS of an avcC: what the VUI says, 0 where the profile rules reordering out, else a safe guess.
+fn h264_reorder(avcc: &[u8]) -> u8 {
+    let sps = h264_reader::avcc::AvcDecoderConfigurationRecord::try_from(avcc).ok().and_then(|record| {
+        let nal = record.sequence_parameter_sets().next()?.ok()?;
+        let rbsp = h264_reader::rbsp::decode_nal(nal).ok()?;
+        SeqParameterSet::from_bits(h264_reader::rbsp::BitReader::new(&rbsp[..])).ok()
+    });
+    let Some(sps) = sps else { return UNKNOWN_REORDER };
+    let declared = sps.vui_parameters.as_ref().and_then(|vui| vui.bitstream_restrictions.as_ref());
+    if let Some(restrictions) = declared {
+        return u64::from(restrictions.max_num_reorder_frames).min(MAX_REORDER) as u8;
+    }
+    let baseline = sps.profile_idc == 66.into();
+    let display_is_decode_order = matches!(sps.pic_order_cnt, PicOrderCntType::TypeTwo);
+    if baseline || display_is_decode_order || sps.max_num_ref_frames == 0 { 0 } else { UNKNOWN_REORDER }
+}
+
+/// Reorder depth from the SPS of an hvcC, of its highest sub-layer.
+fn hevc_reorder(hvcc: &[u8]) -> u8 {
+    scuffle_h265::HEVCDecoderConfigurationRecord::demux(&mut std::io::Cursor::new(Bytes::copy_from_slice(hvcc)))
+        .ok()
+        .and_then(|record| {
+            let array = record.arrays.iter().find(|array| array.nal_unit_type == scuffle_h265::NALUnitType::SpsNut)?;
+            let sps = scuffle_h265::SpsNALUnit::parse(&mut array.nalus.first()?.as_ref()).ok()?;
+            sps.rbsp.sub_layer_ordering_info.sps_max_num_reorder_pics.last().copied()
+        })
+        .map_or(UNKNOWN_REORDER, |depth| depth.min(MAX_REORDER) as u8)
+}

@@ -1,0 +1,238 @@
+//! The API's nouns as JSON. Times are milliseconds since 1970-01-01 UTC.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::broadcast::machine::State;
+
+/// An account, as everyone sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct User {
+    pub id: String,
+    pub name: String,
+}
+
+/// Who is signed in, if anybody.
+#[derive(Serialize, ToSchema)]
+pub struct Session {
+    #[schema(required = true)]
+    pub user: Option<User>,
+}
+
+/// A name and its password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// 3 to 32 characters of a-z, 0-9, `_` and `-`.
+    #[schema(min_length = 3, max_length = 32, pattern = "^[a-z0-9_-]+$", example = "ann")]
+    pub name: String,
+    /// 8 to 256 characters.
+    #[schema(min_length = 8, max_length = 256, format = Password)]
+    pub password: String,
+}
+
+/// A place on the Earth, WGS 84, degrees.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    #[schema(minimum = -90, maximum = 90)]
+    pub lat: f64,
+    #[schema(minimum = -180, maximum = 180)]
+    pub lng: f64,
+}
+
+/// Who finds a broadcast.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// In the lists.
+    #[default]
+    Public,
+    /// Only by its address.
+    Unlisted,
+}
+
+/// A broadcast to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBroadcast {
+    /// 1 to 120 characters.
+    #[schema(min_length = 1, max_length = 120, example = "From the roof")]
+    pub title: String,
+    #[serde(default)]
+    pub location: Option<Location>,
+    #[serde(default)]
+    pub visibility: Visibility,
+}
+
+/// A broadcast just made, with the secret to publish it. The secret is in no later answer.
+#[derive(Serialize, ToSchema)]
+pub struct CreatedBroadcast {
+    pub broadcast: Broadcast,
+    /// The publish secret. Shown this once.
+    pub stream_key: String,
+    pub ingest: Ingest,
+    /// The page to watch it on.
+    pub watch_url: String,
+}
+
+/// Where to publish, ready to paste.
+#[derive(Serialize, ToSchema)]
+pub struct Ingest {
+    /// As the two fields of OBS. Absent when the server has RTMP off.
+    #[schema(required = true)]
+    pub rtmp: Option<ServerAndKey>,
+    #[schema(required = true)]
+    pub rtmps: Option<ServerAndKey>,
+    pub one_line: OneLine,
+}
+
+/// OBS's "Server" and "Stream Key".
+#[derive(Serialize, ToSchema)]
+pub struct ServerAndKey {
+    pub server: String,
+    pub key: String,
+}
+
+/// The same as one address, for ffmpeg and encoders with one field.
+#[derive(Serialize, ToSchema)]
+pub struct OneLine {
+    #[schema(required = true)]
+    pub rtmp: Option<String>,
+    #[schema(required = true)]
+    pub rtmps: Option<String>,
+}
+
+/// A broadcast, as everyone sees it.
+#[derive(Serialize, ToSchema)]
+pub struct Broadcast {
+    #[schema(example = "k3m9x2ahq7wtz", min_length = 13, max_length = 13)]
+    pub id: String,
+    pub title: String,
+    pub owner: User,
+    pub state: State,
+    /// RUNNING, and the publisher is away for the moment.
+    pub interrupted: bool,
+    pub visibility: Visibility,
+    #[schema(required = true)]
+    pub location: Option<Location>,
+    pub created_at_ms: i64,
+    #[schema(required = true)]
+    pub started_at_ms: Option<i64>,
+    #[schema(required = true)]
+    pub ended_at_ms: Option<i64>,
+    /// Viewers now: pages that report playback, and players that pull without a page.
+    pub viewers: u64,
+    pub hearts: u64,
+    /// How the media is coded; null when none flowed yet on this server.
+    #[schema(required = true)]
+    pub media: Option<Media>,
+    pub urls: Urls,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Media {
+    #[schema(required = true)]
+    pub video: Option<Video>,
+    #[schema(required = true)]
+    pub audio: Option<Audio>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Video {
+    /// RFC 6381, such as `avc1.64001f`.
+    pub codec: String,
+    pub width: u32,
+    pub height: u32,
+    /// Declared frames per second, when the encoder declares it.
+    #[schema(required = true)]
+    pub fps: Option<f64>,
+    /// Frames that may be decoded ahead of one shown before them; above 0 there are B-frames.
+    pub reorder: u8,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Audio {
+    /// RFC 6381, such as `mp4a.40.2`.
+    pub codec: String,
+    /// Samples per second.
+    pub rate: u32,
+    pub channels: u32,
+}
+
+/// Every way to a broadcast.
+#[derive(Serialize, ToSchema)]
+pub struct Urls {
+    pub flv: String,
+    pub flv_ws: String,
+    /// Low-latency multivariant playlist.
+    pub hls: String,
+    /// Multivariant playlist without the low-latency extensions.
+    pub hls_plain: String,
+    /// Connect here; the name of the broadcast there is its id. Null when MoQ is off.
+    #[schema(required = true)]
+    pub moq: Option<String>,
+    /// Null when RTMP is off.
+    #[schema(required = true)]
+    pub rtmp: Option<String>,
+    pub thumbnail: String,
+    /// The room's WebSocket.
+    pub room: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct BroadcastList {
+    pub broadcasts: Vec<Broadcast>,
+}
+
+/// The upload as the server sees it, for its owner.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// A publisher is connected.
+    pub connected: bool,
+    /// Its address.
+    #[schema(required = true)]
+    pub peer: Option<String>,
+    /// How long this connection has lasted.
+    pub uptime_ms: u64,
+    pub bitrate_bps: Bitrate,
+    /// Video frames per second over the last seconds.
+    pub fps: f64,
+    /// Media time between the last two keyframes.
+    #[schema(required = true)]
+    pub keyframe_interval_ms: Option<u64>,
+    pub b_frames: bool,
+    /// Who stamps the capture time.
+    pub capture: Capture,
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Bitrate {
+    pub video: u64,
+    pub audio: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Capture {
+    /// The encoder stamps frames with the time of capture.
+    Device,
+    /// The server assumes the time of arrival.
+    Ingest,
+}
+
+/// Something about the upload that viewers will notice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Warning {
+    #[schema(example = "keyframe_interval")]
+    pub code: &'static str,
+    /// What it is, what it does, and what to change.
+    pub text: String,
+}
+
+/// The server's clock.
+#[derive(Serialize, ToSchema)]
+pub struct Time {
+    pub now_ms: i64,
+}

@@ -1,0 +1,3 @@
+//! The door of the rooms: one WebSocket a viewer, joined to a [`room::Connection`].
+
+pub mod socket;

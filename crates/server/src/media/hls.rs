@@ -1,0 +1,3 @@
+//! placeholder
+pub async fn get() {}
+pub async fn options() {}

@@ -1,0 +1,8 @@
+//! The doors of the media: each takes a connection, asks who may, and hands it to a gateway.
+
+pub mod flv;
+pub mod hls;
+pub mod moq;
+pub mod rtmp;
+pub mod thumbnail;
+pub mod viewers;

@@ -1,0 +1,82 @@
+//! What handlers and media listeners work with: one of each, made by [`crate::app`].
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use live::Directory;
+use store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::account::password::Passwords;
+use crate::broadcast::Registry;
+use crate::config::{Config, Limits};
+use room::Rooms;
+use crate::http::peer::Proxies;
+use crate::http::rate::Rate;
+use crate::http::same_origin::PublicHost;
+use crate::media::thumbnail::Thumbnails;
+use crate::media::viewers::Pulls;
+
+/// Shared by every request.
+pub type Shared = Arc<Services>;
+
+pub struct Services {
+    pub config: Config,
+    pub store: Store,
+    pub directory: Directory,
+    pub registry: Registry,
+    pub rooms: Rooms,
+    pub passwords: Passwords,
+    pub rates: Rates,
+    pub thumbnails: Thumbnails,
+    pub pulls: Pulls,
+    pub flv: gateway::flv::Packagers,
+    pub proxies: Proxies,
+    pub public_host: PublicHost,
+    /// Set once, when every listener is bound.
+    pub addresses: OnceLock<Addresses>,
+    /// The server is stopping.
+    pub drain: CancellationToken,
+}
+
+/// Where the listeners really are: port 0 in the configuration gives a free one.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub rtmp: Option<SocketAddr>,
+    pub rtmps: Option<SocketAddr>,
+    pub metrics: Option<SocketAddr>,
+    /// QUIC.
+    pub udp: Option<SocketAddr>,
+}
+
+/// The rate limits of [`Limits`].
+pub struct Rates {
+    pub login_by_address: Rate<IpAddr>,
+    pub login_by_name: Rate<String>,
+    pub registration: Rate<IpAddr>,
+    pub broadcasts: Rate<String>,
+    pub joins: Rate<IpAddr>,
+}
+
+impl Rates {
+    pub fn new(limits: &Limits) -> Self {
+        let joins = limits.joins_per_address_per_minute;
+        Self {
+            login_by_address: Rate::per_minute(
+                limits.login_per_address_per_minute,
+                limits.login_per_address_per_minute,
+            ),
+            login_by_name: Rate::per_minute(limits.login_per_name_per_minute, limits.login_per_name_per_minute),
+            registration: Rate::per_hour(
+                limits.registration_per_address_per_hour,
+                limits.registration_per_address_per_hour,
+            ),
+            broadcasts: Rate::per_hour(
+                limits.broadcasts_per_account_per_hour,
+                limits.broadcasts_per_account_per_hour,
+            ),
+            joins: Rate::per_minute(joins, joins / 2),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What has to be done every now and then.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::now_ms;
+use crate::services::Shared;
+
+/// The rooms forget a count that is not told again within 15 s.
+const VIEWERS: Duration = Duration::from_secs(2);
+
+const PICTURES: Duration = Duration::from_secs(60);
+
+const SESSIONS: Duration = Duration::from_secs(3600);
+
+/// Does it until `stop`.
+pub async fn run(services: Shared, stop: CancellationToken) {
+    let [mut viewers, mut pictures, mut sessions] = [VIEWERS, PICTURES, SESSIONS].map(interval);
+    for timer in [&mut viewers, &mut pictures, &mut sessions] {
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
+    loop {
+        tokio::select! {
+            _ = viewers.tick() => tell_viewers(&services),
+            _ = pictures.tick() => services.thumbnails.retain(|id| services.directory.get(id).is_some()),
+            _ = sessions.tick() => purge_sessions(&services).await,
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+fn tell_viewers(services: &Shared) {
+    for (id, count) in services.pulls.sweep() {
+        services.rooms.pull_viewers(&id, count);
+    }
+}
+
+async fn purge_sessions(services: &Shared) {
+    match services.store.purge_expired(now_ms()).await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "expired sessions forgotten"),
+        Err(error) => tracing::warn!(%error, "expired sessions not forgotten yet"),
+    }
+}
