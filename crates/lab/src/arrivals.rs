@@ -95,8 +95,8 @@ mod tests {
                 buffer[TAIL..].copy_from_slice(piece);
                 given += piece.len();
                 arrivals.feed(&mut buffer, piece.len(), |us| seen.push(us));
-                // The third stamp, of all zeros, is escaped and so are the bytes a little shifted: compare counts.
-                assert!(seen.len() <= stamps.len() && seen.len() + 1 >= given / (whole + 2), "step {step}");
+                // Escaped stamps make their frames a byte or two longer than the mean.
+                assert!(seen.len() + 1 >= given / (whole + 2), "step {step}");
             }
             assert_eq!(seen, stamps, "step {step}");
         }

@@ -48,7 +48,8 @@ impl std::str::FromStr for Target {
 
 impl Target {
     async fn open(&self) -> anyhow::Result<Publication> {
-        let address = (self.host.as_str(), self.port).to_socket_addrs().with_context(|| format!("look up {}", self.host))?;
+        let address =
+            (self.host.as_str(), self.port).to_socket_addrs().with_context(|| format!("look up {}", self.host))?;
         let address: SocketAddr = address.into_iter().next().context("the host has no address")?;
         let tc_url = format!("rtmp://{}:{}/{}", self.host, self.port, self.app);
         Ok(Client::connect(address, None, &self.app, &tc_url).await?.publish(&self.key).await?)

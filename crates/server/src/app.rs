@@ -1,13 +1,12 @@
 //! The server, assembled. [`App::start`] is the order of assembly, [`App::drain`] the order of taking apart.
 
-use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use gateway::rtmp::server::Listener as RtmpListener;
+use gateway::rtmp::Listener as RtmpListener;
 use gateway::{flv, moq, rtmp};
 use live::Directory;
 use store::Store;
@@ -35,6 +34,9 @@ const GOODBYES: Duration = Duration::from_secs(6);
 
 /// The drain's share for writing down what is left.
 const LAST_WRITES: Duration = Duration::from_secs(2);
+
+/// How often a free pair of TCP and UDP ports is looked for, with `http.listen` on port 0.
+const PAIR_TRIES: usize = 16;
 
 /// A server that runs until it is drained.
 pub struct App {
@@ -92,7 +94,7 @@ impl App {
         let flv = flv::Packagers::new(flv::Config { flush, ..flv::Config::default() });
 
         // Messages: the rooms beside the broadcasts.
-        let rooms = Rooms::default();
+        let rooms = Rooms::new(room::Config::default(), store.clone(), room::Bus::local());
 
         // Control: who may publish, and the broadcasts that a stopped server left running.
         let registry = Registry::new(store.clone(), directory.clone(), rooms.clone(), journal, config.grace());
@@ -145,7 +147,11 @@ impl App {
             drain_moq();
         }
         self.tasks.close();
-        if tokio::time::timeout(GOODBYES, self.tasks.wait()).await.is_err() {
+        let goodbyes = async {
+            self.services.rooms.drain().await;
+            self.tasks.wait().await;
+        };
+        if tokio::time::timeout(GOODBYES, goodbyes).await.is_err() {
             tracing::warn!(connections = self.tasks.len(), "some connections did not end in time and are cut off");
         }
         // Publishers that are gone have said so to the journal by now.
@@ -169,23 +175,18 @@ impl Doors {
         files: tls::Files,
         drain: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let address = config.http.listen.address().context("http.listen is off")?;
-        let http = bind::tcp(bind::HTTP, address)?;
-        let limits = rtmp::server::Config {
+        let (http, moq) = http_doors(config, files).await?;
+        let limits = rtmp::Config {
             connections_per_address: config.limits.rtmp_connections_per_address,
             pending_connections: config.limits.rtmp_pending_connections,
             write_timeout: Duration::from_secs(config.limits.write_timeout_s),
-            ..rtmp::server::Config::default()
+            ..rtmp::Config::default()
         };
         let plain = rtmp_door(bind::RTMP, config.rtmp.listen, None, &limits, &drain).await?;
         let secure = certificate.server(&[]);
         let rtmps = rtmp_door(bind::RTMPS, config.rtmp.tls_listen, Some(secure), &limits, &drain).await?;
         let metrics = config.metrics.listen.address();
         let metrics = metrics.map(|address| bind::tcp(bind::METRICS, address)).transpose()?;
-        let moq = match config.moq.enabled {
-            true => Some(moq_door(config, files, http.local_addr()?).await?),
-            false => None,
-        };
         Ok(Self { http, rtmp: plain, rtmps, metrics, moq })
     }
 
@@ -244,7 +245,7 @@ async fn rtmp_door(
     door: Door,
     listen: Listen,
     tls: Option<Arc<rustls::ServerConfig>>,
-    limits: &rtmp::server::Config,
+    limits: &rtmp::Config,
     drain: &CancellationToken,
 ) -> Result<Option<RtmpListener>, BindError> {
     let Some(address) = listen.address() else { return Ok(None) };
@@ -252,15 +253,30 @@ async fn rtmp_door(
     bound.map(Some).map_err(|source| BindError::new(door, "TCP", address, source))
 }
 
-/// QUIC on the UDP port with the number of the HTTP listener, where browsers look for it.
-async fn moq_door(config: &Config, files: tls::Files, http: SocketAddr) -> anyhow::Result<moq::Server> {
+/// HTTP, and QUIC on the UDP port with the same number, where browsers look for it.
+async fn http_doors(config: &Config, files: tls::Files) -> anyhow::Result<(TcpListener, Option<moq::Server>)> {
+    let address = config.http.listen.address().context("http.listen is off")?;
+    let mut http = bind::tcp(bind::HTTP, address)?;
+    if !config.moq.enabled {
+        return Ok((http, None));
+    }
     // The relay's own error does not tell a taken port from anything else.
-    bind::probe_udp(bind::HTTP, http)?;
+    let mut free = bind::probe_udp(bind::HTTP, http.local_addr()?);
+    for _ in 0..PAIR_TRIES {
+        if free.is_ok() || address.port() != 0 {
+            break;
+        }
+        // A port of the system's choice that is free for TCP only: another one.
+        http = bind::tcp(bind::HTTP, address)?;
+        free = bind::probe_udp(bind::HTTP, http.local_addr()?);
+    }
+    free?;
     let identity = match files.self_signed {
         true => moq::Identity::SelfSigned { names: tls::names(config) },
         false => moq::Identity::Files { cert: files.cert, key: files.key },
     };
-    Ok(moq::Server::bind(moq::Config { bind: http, identity, drain: GOODBYES }).await?)
+    let moq = moq::Server::bind(moq::Config { bind: http.local_addr()?, identity, drain: GOODBYES }).await?;
+    Ok((http, Some(moq)))
 }
 
 /// The host that people reach us by, when it is configured.

@@ -33,7 +33,9 @@ pub async fn run(services: Shared, stop: CancellationToken) {
 
 fn tell_viewers(services: &Shared) {
     for (id, count) in services.pulls.sweep() {
-        services.rooms.pull_viewers(&id, count);
+        if let Some(room) = services.rooms.room(&id) {
+            room.report_pull_viewers(count);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod hearts;
 mod sessions;
+mod state;
 mod store;
 mod users;
 mod writer;
@@ -23,9 +24,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use broadcasts::{Broadcast, Location, NewBroadcast, Over, State, Visibility};
+pub use broadcasts::{Broadcast, Location, NewBroadcast, Visibility};
 pub use error::Error;
 pub use events::{MAX_BODY_BYTES, MAX_EVENTS, NewEvent, Position, StoredEvent};
 pub use hearts::{COLOURS, HeartSecond};
+pub use state::{Over, State};
 pub use store::{Config, Place, Store};
 pub use users::User;

@@ -55,7 +55,7 @@ const SHOTS = [
   }, 'signin'],
   ['go-live', '/go/aaaaaaaaaaaaa', async (page) => {
     await page.waitForSelector('text=Upload health');
-    await page.waitForSelector('text=late', { timeout: 30_000 });
+    await page.waitForSelector('dd:has-text(" s late")', { timeout: 30_000 });
   }, 'signin'],
   ['go-reload', '/go/fffffffffffff', async (page) => page.waitForSelector('text=The key is gone'), 'signin'],
 ];

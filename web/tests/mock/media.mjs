@@ -17,8 +17,9 @@ export class Media {
   #seen_ms = 0;
   hls = mkdtempSync(join(tmpdir(), 'oriel-mock-'));
 
-  get running() {
-    return this.#ffmpeg !== null;
+  /** Unix time of media time 0. */
+  get zero_ms() {
+    return this.#started_ms - this.#offset_ms;
   }
 
   start() {
@@ -74,7 +75,9 @@ export class Media {
   #tag(tag) {
     const now = Date.now();
     const at = tag.readUIntBE(4, 3) | (tag[7] << 24);
-    if (this.#started_ms === 0) {
+    // The quickest tag so far is the nearest to its capture.
+    if (this.#started_ms > 0) this.#started_ms = Math.min(this.#started_ms, now - at);
+    else {
       this.#started_ms = now - at;
       if (this.#seen_ms) this.#offset_ms += now - this.#seen_ms + (this.#last_ms - this.#offset_ms);
     }

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 
 import { Media } from './media.mjs';
+import * as moq from './moq.mjs';
 
 const PORT = Number(process.env.PORT ?? 8099);
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url));
@@ -259,7 +260,13 @@ class Room {
 }
 
 const sockets = new WebSocketServer({ noServer: true });
+const moqSockets = new WebSocketServer({ noServer: true, handleProtocols: moq.subprotocol });
 server.on('upgrade', (request, socket, head) => {
+  const [, watched] = /^\/moq\/([^/?]+)/.exec(request.url) ?? [];
+  if (watched && broadcasts.has(watched)) {
+    moqSockets.handleUpgrade(request, socket, head, (ws) => void moq.serve(ws, ws.protocol, watched, media));
+    return;
+  }
   const [, id] = /^\/api\/v1\/broadcasts\/([^/]+)\/room$/.exec(request.url) ?? [];
   const one = broadcasts.get(id);
   if (!one) {

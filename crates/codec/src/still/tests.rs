@@ -78,7 +78,7 @@ fn nothing_empty_or_truncated_panics() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn mutated_keyframes_give_a_picture_or_an_error(

@@ -94,9 +94,10 @@ pub struct Synth {
     avcc: Bytes,
     /// Wall time of media time 0, microseconds since 1970.
     origin_us: u64,
-    /// Number of the next video frame, counted from the origin, and how many were made.
+    /// Number of the next video frame, counted from the origin.
     frame: u64,
-    frames_made: u64,
+    /// Number of the frame from which on the next one made is a keyframe.
+    keyframe_from: u64,
     /// Number of the next sound frame, counted from 1970.
     sound_frame: u64,
 }
@@ -120,7 +121,7 @@ impl Synth {
             avcc,
             origin_us,
             frame: 0,
-            frames_made: 0,
+            keyframe_from: 0,
             sound_frame: sound::frame_at(origin_us).saturating_add(1),
         })
     }
@@ -156,22 +157,23 @@ impl Synth {
     }
 
     /// Takes and encodes a picture of `now`. A caller that comes late by whole frames skips them; one that comes early gets
-    /// the next frame all the same. Exactly every `gop`th picture is a keyframe.
+    /// the next frame all the same. A keyframe is due at each multiple of `gop` frames of media time.
     pub fn next_video(&mut self, now: SystemTime) -> Result<Encoded, Error> {
         let captured_us = unix_us(now);
         self.follow_clock(captured_us, self.origin_us + self.frame_us(self.frame));
         let fps = u64::from(self.config.fps);
         let since_us = captured_us.saturating_sub(self.origin_us);
         let frame = self.frame.max((since_us * fps + 500_000) / 1_000_000);
-        let keyframe = self.frames_made.is_multiple_of(u64::from(self.config.gop));
+        let gop = u64::from(self.config.gop);
+        let keyframe = frame >= self.keyframe_from;
         if keyframe {
             self.encoder.force_intra_frame();
+            self.keyframe_from = (frame / gop + 1) * gop;
         }
         let coded = self.encoder.encode(self.scene.draw(captured_us))?;
         let payload = access_unit(&coded);
         let pts_us = self.frame_us(frame).cast_signed();
         self.frame = frame + 1;
-        self.frames_made += 1;
         Ok(Encoded { track: Track::Video, pts_us, keyframe, captured: now, payload })
     }
 

@@ -88,9 +88,15 @@ fn a_late_caller_skips_pictures_and_stays_on_the_clock() {
     let mut synth = Synth::new(small(), start()).expect("starts");
     synth.next_video(start()).expect("encodes");
     let late = synth.next_video(start() + Duration::from_millis(500)).expect("encodes");
-    assert_eq!(late.pts_us, 500_000);
+    assert_eq!((late.pts_us, late.keyframe), (500_000, true), "the keyframe of frame 10 was skipped");
     let next = synth.next_video(start() + Duration::from_millis(501)).expect("encodes");
-    assert_eq!(next.pts_us, 533_333);
+    assert_eq!((next.pts_us, next.keyframe), (533_333, false));
+    let keyframes = (17..41).filter(|&n| {
+        let frame = synth.next_video(start() + Duration::from_micros(n * 1_000_000 / 30)).expect("encodes");
+        assert_eq!(frame.keyframe, frame.payload[4] & 0x1f == h264::IDR);
+        frame.keyframe
+    });
+    assert_eq!(keyframes.collect::<Vec<_>>(), [20, 30, 40]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use live::{Broadcast, Phase};
 
-use packager::{Packager, Task};
+use packager::{Packager, Task, Visit};
 pub use request::{BadRequest, Directives, Request};
 
 /// How broadcasts are packaged. The same on every node that serves the same broadcasts, and for as long as they last.
@@ -123,9 +123,8 @@ impl Packagers {
     ///
     /// Waits for media that is about to come, at most three target durations. Must be called within a tokio runtime.
     pub async fn get(&self, broadcast: &Broadcast, request: Request) -> Result<Reply, Error> {
-        let packager = self.packager(broadcast);
-        let _visit = packager.visit();
-        packager.answer(request).await
+        let visit = self.visit(broadcast);
+        visit.packager().answer(request).await
     }
 
     /// How many broadcasts are being packaged.
@@ -133,12 +132,13 @@ impl Packagers {
         self.lock().len()
     }
 
-    fn packager(&self, broadcast: &Broadcast) -> Arc<Packager> {
+    /// Counts a visitor in under the lock that `retire` takes, so that nobody waits at a packager that stops.
+    fn visit(&self, broadcast: &Broadcast) -> Visit {
         let mut running = self.lock();
         if let Some(packager) = running.get(broadcast.id())
             && (!packager.ended() || broadcast.phase() == Phase::Ended)
         {
-            return packager.clone();
+            return packager.visit();
         }
         let packager = Arc::new(Packager::new(self.config.clone()));
         running.insert(broadcast.id().to_owned(), packager.clone());
@@ -148,8 +148,9 @@ impl Packagers {
             broadcast: broadcast.clone(),
             config: self.config.clone(),
         };
+        let visit = packager.visit();
         tokio::spawn(task.run());
-        packager
+        visit
     }
 
     /// Forgets a packager that nobody has asked for `idle`; false while it is in use.

@@ -37,6 +37,12 @@ pub(super) struct Packager {
 /// Counts a request from its arrival on.
 pub(super) struct Visit(Arc<Packager>);
 
+impl Visit {
+    pub fn packager(&self) -> &Packager {
+        &self.0
+    }
+}
+
 impl Drop for Visit {
     fn drop(&mut self) {
         let now_ms = self.0.started.elapsed().as_millis() as u64;
@@ -118,7 +124,8 @@ impl Packager {
         state.expect("the sender is in self").clone()
     }
 
-    fn publish(&self, window: &Window) {
+    /// Shows everyone the next state.
+    pub fn publish(&self, window: &Window) {
         self.state.send_replace(Arc::new(Snapshot::new(window.clone())));
     }
 }

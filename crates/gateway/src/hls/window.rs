@@ -22,7 +22,6 @@ pub(super) struct Segment {
     /// How many discontinuities lie before the segment's first frame, its own included.
     pub discontinuities: u64,
     pub discontinuity: bool,
-    pub independent: bool,
     pub init: Arc<Init>,
     /// Wall time of capture of the first frame, microseconds since 1970.
     pub captured_us: i64,
@@ -65,7 +64,6 @@ impl Segment {
             msn: head.msn,
             discontinuities,
             discontinuity: head.discontinuity,
-            independent: head.independent,
             init,
             captured_us: head.captured_us,
             parts: Vec::new(),
@@ -147,14 +145,14 @@ impl Window {
 
     fn begin(&mut self, head: Head, init: Arc<Init>) {
         let first = u64::from(head.session.saturating_sub(1));
-        let discontinuities = match self.last() {
+        let discontinuities = match self.last().map(|last| (last.msn, last.discontinuities)) {
             // Sessions count from 1 on every node, so a packager that joins late agrees on the number.
             None => first,
-            Some(last) if last.msn + 1 == head.msn => last.discontinuities + u64::from(head.discontinuity),
-            Some(last) => {
+            Some((msn, before)) if msn + 1 == head.msn => before + u64::from(head.discontinuity),
+            Some((_, before)) => {
                 // A playlist cannot skip a number: what is before the hole is not listed any more.
                 self.listed_from = self.segments.len();
-                first.max(last.discontinuities + 1)
+                first.max(before + 1)
             }
         };
         self.independent &= head.independent;
@@ -173,10 +171,12 @@ impl Window {
     fn trim(&mut self) {
         let window_us = timing::us(self.config.window);
         let mut listed_us: i64 = self.listed().map(Segment::duration_us).sum();
-        while let Some(first) = self.listed().next()
-            && listed_us - first.duration_us() >= window_us
-        {
-            listed_us -= first.duration_us();
+        while let Some(first) = self.segments.get(self.listed_from) {
+            let without_us = listed_us - first.duration_us();
+            if without_us < window_us {
+                break;
+            }
+            listed_us = without_us;
             self.listed_from += 1;
         }
         let kept_us = timing::us(self.config.kept);

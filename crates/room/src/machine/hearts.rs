@@ -51,7 +51,7 @@ impl Machine {
     /// The hearts to add to the store now.
     pub fn hearts_to_save(&mut self) -> Option<Vec<HeartSecond>> {
         let due = self.log.save_hearts || (self.draining && self.hearts.has_unsaved());
-        if !due || self.log.saving_hearts || !self.is_ready() {
+        if !due || self.log.saving_hearts || self.log.asks_past() {
             return None;
         }
         self.log.save_hearts = false;

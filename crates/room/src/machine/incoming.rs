@@ -3,6 +3,7 @@
 use metrics::{counter, histogram};
 
 use super::Machine;
+use super::outgoing::Tally;
 use crate::clock::Now;
 use crate::close::Close;
 use crate::config::{COMMENTS, FRAMES, WAITING_MAX};
@@ -12,7 +13,6 @@ use crate::frame::{ClientFrame, Comment, FrameError, Playing};
 use crate::metric;
 use crate::outbox::Worth;
 use crate::text::{self, Unfit};
-use crate::timer::Timer;
 
 /// A capture time may be this far ahead of our clock: clocks differ.
 const AHEAD_MAX_MS: i64 = 2_000;
@@ -112,7 +112,9 @@ impl Machine {
 
     fn tell(&self, id: u64, frame: &encode::Frame) {
         if let Some(member) = self.members.get(&id) {
-            super::outgoing::count(member.outbox.push(frame, Worth::Keep), frame);
+            let mut tally = Tally::default();
+            tally.push(&member.outbox, frame, Worth::Keep);
+            tally.count();
         }
     }
 }

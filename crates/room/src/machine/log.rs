@@ -113,6 +113,11 @@ impl Log {
         self.past != KnownPast::Not
     }
 
+    /// The past is being asked for, its hearts too: none may be added meanwhile.
+    pub fn asks_past(&self) -> bool {
+        self.past == KnownPast::Not || (self.past == KnownPast::Missing && self.busy)
+    }
+
     pub fn is_idle(&self) -> bool {
         !self.busy && !self.saving_hearts && self.comments.is_empty() && self.state.is_none() && !self.must_read
     }

@@ -17,7 +17,6 @@ mod outgoing;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use metrics::{counter, gauge};
 use store::State;
 use tokio::time::Instant;
 
@@ -26,14 +25,13 @@ pub(crate) use members::Missed;
 
 use crate::bus::{Delivery, Message};
 use crate::clock::Now;
-use crate::close::{Close, JoinError};
-use crate::config::{COMMENTS, Config, FORGET, FRAMES, HEARTS, LATE_STATE};
-use crate::encode::{self, Frame, Welcome};
+use crate::close::Close;
+use crate::config::{COMMENTS, Config, HEARTS, LATE_STATE};
+use crate::encode;
 use crate::event::{Body, Draft, Event, Person, Standing};
-use crate::frame::{Hello, Rung};
+use crate::frame::Rung;
 use crate::hearts::Counter;
 use crate::limit::Bucket;
-use crate::metric;
 use crate::outbox::Outbox;
 use crate::presence::{self, PullViewers};
 use crate::resend::Recent;

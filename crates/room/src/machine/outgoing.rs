@@ -6,12 +6,12 @@ use std::sync::Arc;
 use metrics::counter;
 use tokio::time::Instant;
 
-use super::{Machine, Member};
+use super::Machine;
 use crate::clock::Now;
 use crate::encode::{self, Frame};
 use crate::event::Event;
 use crate::metric;
-use crate::outbox::{Pushed, Worth};
+use crate::outbox::{Outbox, Pushed, Worth};
 use crate::timer::Timer;
 
 impl Machine {
@@ -52,11 +52,12 @@ impl Machine {
             .collect();
         counter!(metric::ENCODED).increment(1);
         counter!(metric::SAMPLED_OUT).increment(chosen.iter().filter(|chosen| !**chosen).count() as u64);
+        let mut tally = Tally::default();
         for member in self.members.values() {
             let own = &member.person.id;
             if !left_out.contains(own.as_str()) {
                 if let Some(shared) = &shared {
-                    member.push(shared, Worth::Keep);
+                    tally.push(&member.outbox, shared, Worth::Keep);
                 }
                 continue;
             }
@@ -64,9 +65,10 @@ impl Machine {
             let mine = |event: &Event| event.comment().is_some_and(|said| said.who.id == *own);
             let kept = choice().filter(|(event, chosen)| **chosen || mine(event));
             if let Some(frame) = encode::batch(kept.map(|(event, _)| event.json.as_str())) {
-                member.push(&frame, Worth::Keep);
+                tally.push(&member.outbox, &frame, Worth::Keep);
             }
         }
+        tally.count();
         self.remember(events);
     }
 
@@ -111,27 +113,45 @@ impl Machine {
     }
 
     pub(super) fn push_all(&self, frame: &Frame, worth: Worth) {
+        let mut tally = Tally::default();
         for member in self.members.values() {
-            member.push(frame, worth);
+            tally.push(&member.outbox, frame, worth);
         }
+        tally.count();
     }
 }
 
-impl Member {
-    fn push(&self, frame: &Frame, worth: Worth) {
-        count(self.outbox.push(frame, worth), frame);
-    }
+/// What became of frames, counted once for a whole room: a counter costs more than a push.
+#[derive(Default)]
+pub(super) struct Tally {
+    queued: u64,
+    bytes: u64,
+    dropped: u64,
+    overflowed: u64,
 }
 
-/// Count what became of a frame.
-pub(super) fn count(pushed: Pushed, frame: &Frame) {
-    match pushed {
-        Pushed::Queued => {
-            counter!(metric::FRAMES).increment(1);
-            counter!(metric::FRAME_BYTES).increment(frame.size_bytes() as u64);
+impl Tally {
+    pub fn push(&mut self, outbox: &Outbox, frame: &Frame, worth: Worth) {
+        match outbox.push(frame, worth) {
+            Pushed::Queued => {
+                self.queued += 1;
+                self.bytes += frame.size_bytes() as u64;
+            }
+            Pushed::Dropped => self.dropped += 1,
+            Pushed::Overflowed => self.overflowed += 1,
+            Pushed::Closed => {}
         }
-        Pushed::Dropped => counter!(metric::GAUGES_DROPPED).increment(1),
-        Pushed::Overflowed => counter!(metric::SLOW).increment(1),
-        Pushed::Closed => {}
+    }
+
+    pub fn count(self) {
+        let counts = [
+            (metric::FRAMES, self.queued),
+            (metric::FRAME_BYTES, self.bytes),
+            (metric::GAUGES_DROPPED, self.dropped),
+            (metric::SLOW, self.overflowed),
+        ];
+        for (name, n) in counts.into_iter().filter(|(_, n)| *n > 0) {
+            counter!(name).increment(n);
+        }
     }
 }

@@ -163,5 +163,5 @@ async fn send(out: &mut Out, message: Message, bound: Duration) -> bool {
 
 /// The frame's bytes, shared by everyone who gets it.
 fn text_of(frame: room::Frame) -> Utf8Bytes {
-    Utf8Bytes::try_from(bytes::Bytes::from(frame)).expect("frames are JSON text")
+    Utf8Bytes::try_from(frame.into_bytes()).expect("frames are JSON text")
 }

@@ -1,7 +1,7 @@
 //! RTMP and RTMPS: publishers by their stream key, players by the broadcast's id.
 
 use gateway::flv::Framing;
-use gateway::rtmp::server::{Error, Goodbye, Listener, Play, Publish, Request};
+use gateway::rtmp::{Error, Goodbye, Listener, Play, Publish, Request};
 use tokio_util::task::TaskTracker;
 
 use super::viewers::Protocol;

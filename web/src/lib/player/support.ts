@@ -22,7 +22,8 @@ export interface Abilities {
 export function abilities(): Abilities {
   return {
     secure: isSecureContext,
-    webCodecs: 'VideoDecoder' in globalThis && 'AudioDecoder' in globalThis,
+    // @moq/watch also uses Promise.withResolvers, which is younger than WebCodecs.
+    webCodecs: 'VideoDecoder' in globalThis && 'AudioDecoder' in globalThis && 'withResolvers' in Promise,
     audioWorklet: 'AudioWorkletNode' in globalThis,
     mse: 'MediaSource' in globalThis || 'ManagedMediaSource' in globalThis,
     nativeHls: document.createElement('video').canPlayType('application/vnd.apple.mpegurl') !== '',

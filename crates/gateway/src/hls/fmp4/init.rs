@@ -4,7 +4,7 @@ use bytes::Bytes;
 use live::{AudioCodec, AudioFormat, Format, VideoCodec, VideoFormat};
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, Esds, SLConfig};
 use mp4_atom::{
-    Atom, Audio, Av01, Av1c, Avc1, Avcc, Codec, Decode, Dinf, Dops, Dref, Encode, FourCC, Ftyp, Hdlr, Hvc1, Hvcc, Mdhd,
+    Atom, Audio, Av01, Av1c, Avc1, Codec, Dinf, Dops, Dref, Encode, FourCC, Ftyp, Hdlr, Hvc1, Hvcc, Mdhd,
     Mdia, Minf, Moov, Mp4a, Mvex, Mvhd, Opus, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
 };
 
@@ -191,6 +191,8 @@ fn fnv1a(bytes: &[u8]) -> u64 {
 /// Reads an init segment back: what tests and the validator of files look at.
 #[cfg(test)]
 pub(in crate::hls) fn movie(mut init: &[u8]) -> Moov {
+    use mp4_atom::Decode;
+
     Ftyp::decode(&mut init).expect("ftyp first");
     Moov::decode(&mut init).expect("moov second")
 }

@@ -21,7 +21,7 @@ use crate::services::{Services, Shared};
 pub use health::*;
 pub use thumbnail::*;
 use urls::Outside;
-use view::view;
+use view::{view, views};
 
 /// How many of one's own are listed.
 const MINE: u32 = 50;
@@ -63,7 +63,7 @@ pub async fn create(
     services.store.create_broadcast(row).await?;
     tracing::info!(broadcast = id, owner = owner.id, "broadcast made");
     let outside = Outside::new(&services, &client);
-    let broadcast = view(&services, &outside, find(&services, &id).await?);
+    let broadcast = view(&services, &outside, find(&services, &id).await?).await;
     let created = CreatedBroadcast {
         broadcast,
         stream_key: key.reveal().to_owned(),
@@ -81,7 +81,7 @@ pub async fn create(
 pub async fn list(State(services): State<Shared>, client: Client) -> Result<axum::Json<BroadcastList>, Problem> {
     let rows = services.store.live_broadcasts().await?;
     let outside = Outside::new(&services, &client);
-    let broadcasts = rows.into_iter().map(|row| view(&services, &outside, row)).collect();
+    let broadcasts = views(&services, &outside, rows).await;
     Ok(axum::Json(BroadcastList { broadcasts }))
 }
 
@@ -97,7 +97,7 @@ pub async fn mine(
 ) -> Result<axum::Json<BroadcastList>, Problem> {
     let rows = services.store.broadcasts_of(&owner.id, MINE).await?;
     let outside = Outside::new(&services, &client);
-    let broadcasts = rows.into_iter().map(|row| view(&services, &outside, row)).collect();
+    let broadcasts = views(&services, &outside, rows).await;
     Ok(axum::Json(BroadcastList { broadcasts }))
 }
 
@@ -113,7 +113,7 @@ pub async fn read(
     Path(id): Path<String>,
 ) -> Result<axum::Json<Broadcast>, Problem> {
     let row = find(&services, &id).await?;
-    Ok(axum::Json(view(&services, &Outside::new(&services, &client), row)))
+    Ok(axum::Json(view(&services, &Outside::new(&services, &client), row).await))
 }
 
 /// Ends one's own broadcast for good. Ending it again is no error.
@@ -136,7 +136,7 @@ pub async fn end(
         row.ended_ms = Some(now_ms());
         row.interrupted_ms = None;
     }
-    Ok(axum::Json(view(&services, &Outside::new(&services, &client), row)))
+    Ok(axum::Json(view(&services, &Outside::new(&services, &client), row).await))
 }
 
 async fn find(services: &Services, id: &str) -> Result<store::Broadcast, Problem> {

@@ -4,11 +4,12 @@ use super::urls::Outside;
 use crate::api::types::{Audio, Broadcast, Location, Media, Video, Visibility};
 use crate::services::Services;
 
-pub fn view(services: &Services, outside: &Outside, row: store::Broadcast) -> Broadcast {
+pub async fn view(services: &Services, outside: &Outside, row: store::Broadcast) -> Broadcast {
     let remembered = (row.state.into(), row.interrupted_ms.is_some());
     let over = row.state.is_over();
     let (state, interrupted) = services.registry.now(&row.id).filter(|_| !over).unwrap_or(remembered);
     let format = services.directory.get(&row.id).and_then(|broadcast| broadcast.format());
+    let (viewers, hearts) = audience(services, &row.id).await;
     Broadcast {
         urls: outside.urls(&row.id),
         owner: row.owner.into(),
@@ -23,11 +24,32 @@ pub fn view(services: &Services, outside: &Outside, row: store::Broadcast) -> Br
         created_at_ms: row.created_ms,
         started_at_ms: row.started_ms,
         ended_at_ms: row.ended_ms,
-        viewers: services.rooms.viewers(&row.id),
-        hearts: services.rooms.hearts(&row.id),
+        viewers,
+        hearts,
         media: format.map(media),
         id: row.id,
     }
+}
+
+/// All broadcasts of a list.
+pub async fn views(services: &Services, outside: &Outside, rows: Vec<store::Broadcast>) -> Vec<Broadcast> {
+    let mut broadcasts = Vec::with_capacity(rows.len());
+    for row in rows {
+        broadcasts.push(view(services, outside, row).await);
+    }
+    broadcasts
+}
+
+/// Viewers now and hearts so far: from the room when it is open, else what is remembered.
+async fn audience(services: &Services, id: &str) -> (u64, u64) {
+    if let Some(room) = services.rooms.room(id) {
+        return (room.viewers().into(), u64::try_from(room.hearts()).unwrap_or(0));
+    }
+    let hearts = services.store.heart_total(id).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, broadcast = id, "hearts not known");
+        0
+    });
+    (services.pulls.count(id).into(), u64::try_from(hearts).unwrap_or(0))
 }
 
 fn media(format: live::Format) -> Media {

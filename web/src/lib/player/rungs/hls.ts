@@ -24,12 +24,16 @@ const CONFIG: Record<'llhls' | 'hls', Partial<HlsConfig>> = {
 
 /** Farther behind the wanted place than this, catching up by rate takes too long. */
 const JUMP_BEHIND_S = 4;
+/** Media left when a dried-up stream is held, and what it takes to go on, seconds. */
+const HOLD_AT_S = 0.16;
+const GO_AT_S = 0.3;
 
 export class HlsRung extends VideoRung {
   readonly name: 'llhls' | 'hls';
   #url: string;
   #hls: Hls | null = null;
   #mediaErrors = 0;
+  #held = false;
 
   constructor(name: 'llhls' | 'hls', source: Source, emit: Emit) {
     super(emit);
@@ -62,8 +66,9 @@ export class HlsRung extends VideoRung {
 
   protected override steer(): void {
     const { element } = this;
-    if (element.paused && element.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA && !document.hidden) this.play();
     this.#bridge();
+    this.#hold();
+    if (element.paused && !this.#held && element.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA && !document.hidden) this.play();
     const wanted = this.#hls?.liveSyncPosition;
     if (wanted != null && element.currentTime > 0 && wanted - element.currentTime > JUMP_BEHIND_S && this.name === 'llhls') {
       if (covers(element.buffered, wanted)) element.currentTime = wanted;
@@ -98,14 +103,29 @@ export class HlsRung extends VideoRung {
     this.play();
   }
 
+  /**
+   * Stops just before the end of a playlist that no longer grows. Playing past it makes hls.js seek back and play the
+   * last second over and over.
+   */
+  #hold(): void {
+    const ahead_s = this.ahead_s();
+    if (this.#held && ahead_s > GO_AT_S) this.#held = false;
+    const details = this.#hls?.latestLevelDetails;
+    if (this.#held || !details?.live || ahead_s > HOLD_AT_S || this.element.currentTime === 0) return;
+    const due_s = this.name === 'llhls' && details.partTarget ? 3 * details.partTarget : 1.5 * details.targetduration;
+    if (details.age < due_s) return;
+    this.#held = true;
+    this.element.pause();
+  }
+
   /** A publisher that was away leaves a hole: step over it once there is media beyond. */
   #bridge(): void {
     const { element } = this;
-    if (!this.standing || element.seeking) return;
+    if (!(this.standing || this.#held) || element.seeking) return;
     const { buffered, currentTime } = element;
     for (let i = 0; i < buffered.length; i += 1) {
       const start = buffered.start(i);
-      if (start > currentTime + 0.05 && buffered.end(i) - start > 0.2 && this.ahead_s() < 0.1) {
+      if (start > currentTime + 0.05 && buffered.end(i) - start > 0.2 && this.ahead_s() < HOLD_AT_S) {
         element.currentTime = start + 0.01;
         return;
       }

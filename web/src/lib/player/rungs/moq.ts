@@ -14,6 +14,8 @@ import type { Emit, Rung, RungStats, Source } from '../rung';
 
 /** Held on top of one frame's time for jitter, milliseconds. Audio leaves when it is full, so it must hold a burst. */
 const LATENCY_MS = 70;
+/** Of a clock that names none. */
+const DEFAULT_TIMESCALE = 1_000_000;
 const MOQ_EPOCH_MS = Date.UTC(2020, 0, 1);
 const TICK_MS = 100;
 const SAMPLE_MS = 500;
@@ -29,6 +31,7 @@ export class MoqRung implements Rung {
   #parts: Parts | null = null;
   #timer: ReturnType<typeof setInterval> | undefined;
   #sampledAt = 0;
+  #connected = false;
   #sound = { muted: new Signal(true), volume: new Signal(0) };
 
   constructor(source: Source, emit: Emit) {
@@ -40,6 +43,14 @@ export class MoqRung implements Rung {
     const parts = assemble(this.#source, this.element, this.#sound);
     this.#parts = parts;
     parts.connection.closed.catch((error: unknown) => this.#send({ type: 'failed', reason: String(error) }));
+    let connecting = false;
+    parts.effect.run((effect) => {
+      // The first try decides: another rung starts sooner than a second one. Later losses show as a stall.
+      const status = effect.get(parts.connection.status);
+      if (connecting && status === 'disconnected') this.#send({ type: 'failed', reason: 'no connection by QUIC or WebSocket' });
+      connecting = status === 'connecting' && !this.#connected;
+      if (status === 'connected') this.#connected = true;
+    });
     parts.effect.run((effect) => {
       if (effect.get(parts.videoSource.out.error)) {
         this.#send({ type: 'failed', reason: 'this browser cannot decode the picture', permanent: true });
@@ -141,8 +152,9 @@ function assemble(
 /** Unix time of media time 0, milliseconds. The catalog keeps sections it does not know. */
 function clockZero(catalog: unknown): number | null {
   const clock = (catalog as { clock?: { wall?: unknown; timescale?: unknown } } | undefined)?.clock;
-  if (typeof clock?.wall !== 'number' || typeof clock.timescale !== 'number' || clock.timescale <= 0) return null;
-  return MOQ_EPOCH_MS + (clock.wall / clock.timescale) * 1000;
+  if (typeof clock?.wall !== 'number') return null;
+  const scale = typeof clock.timescale === 'number' && clock.timescale > 0 ? clock.timescale : DEFAULT_TIMESCALE;
+  return MOQ_EPOCH_MS + (clock.wall / scale) * 1000;
 }
 
 function transportName(transport: unknown): string {

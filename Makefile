@@ -1,0 +1,57 @@
+# What people run. Each target installs what it needs first; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One target folder for every checkout of this user: the media stack is large and compiled once.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oriel/target
+CARGO := cargo
+BIN := $(CARGO_TARGET_DIR)/release
+
+.PHONY: help setup setup-test web build demo test check fmt rust-test web-check e2e bench-latency bench-fanout fuzz
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## install what building needs
+	@scripts/setup.sh build
+
+setup-test: ## install what testing needs
+	@scripts/setup.sh test
+
+web: setup ## build the site
+	cd web && npm run --silent build
+
+build: web ## build the server in release
+	$(CARGO) build --release --locked --bin oriel
+
+demo: build ## a server with a synthetic broadcaster, live at once
+	$(BIN)/oriel demo
+
+test: setup-test check rust-test e2e ## all checks and tests
+
+check: setup-test web ## format, lints and the web's checks
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	cd web && npm run --silent check
+
+fmt: ## format the Rust code
+	$(CARGO) fmt --all
+
+rust-test: setup-test web ## unit and integration tests in Rust, with real ffmpeg
+	$(CARGO) test --release --locked --workspace
+
+e2e: setup-test web ## end-to-end tests: the real binary, ffmpeg and Chromium
+	$(CARGO) build --release --locked --workspace --bins
+	cd tests && ORIEL=$(BIN)/oriel ORIEL_LAB=$(BIN)/oriel-lab npx playwright test
+
+bench-latency: setup-test web ## delay from glass to glass on each rung
+	$(CARGO) build --release --locked --workspace --bins
+	cd tests && ORIEL=$(BIN)/oriel ORIEL_LAB=$(BIN)/oriel-lab npx playwright test --config bench/playwright.config.ts
+
+bench-fanout: setup-test web ## what a viewer costs, beside a floor that only writes
+	$(CARGO) build --release --locked --workspace --bins
+	$(BIN)/oriel-lab fanout --server $(BIN)/oriel
+
+fuzz: ## fuzz every parser of foreign bytes for a minute each (see fuzz/README.md)
+	fuzz/run.sh

@@ -1,0 +1,332 @@
+//! HLS from real encodings, through the media model, read back by ffmpeg; and the packager's life around its viewers.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use gateway::flv::{Demuxer, TagKind};
+use gateway::hls::validator::{Playlist, Validator};
+use gateway::hls::{Config, Error, Packagers, Reply, Request};
+use live::{Broadcast, Directory, Publisher, Settings};
+
+const SECONDS: usize = 11;
+const FPS: usize = 30;
+
+/// A directory that is removed with the test.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hls-{name}"));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("a directory for the test");
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run(program: &str, args: &[&str]) -> (String, String) {
+    let output = Command::new(program).args(args).output().unwrap_or_else(|err| panic!("{program} is needed: {err}"));
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {args:?}: {err}");
+    (out.into_owned(), err.into_owned())
+}
+
+/// Encodes a test picture and a tone as an encoder would send them by RTMP.
+fn encode(dir: &Dir, codec: &[&str]) -> Bytes {
+    let path = dir.file("source.flv");
+    let (picture, tone) = (format!("testsrc2=s=320x180:r={FPS}:d={SECONDS}"), format!("sine=f=440:r=48000:d={SECONDS}"));
+    let mut args = vec!["-v", "error", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &tone];
+    args.extend(codec);
+    args.extend(["-f", "flv", path.to_str().expect("utf-8")]);
+    run("ffmpeg", &args);
+    std::fs::read(path).expect("ffmpeg wrote it").into()
+}
+
+const H264: [&str; 6] = ["-c:v", "libx264", "-preset", "veryfast", "-g", "60"];
+const AAC: [&str; 4] = ["-c:a", "aac", "-b:a", "96k"];
+
+fn tags(mut file: Bytes) -> Vec<(TagKind, u32, Bytes)> {
+    file.advance(13);
+    let mut tags = Vec::new();
+    while file.has_remaining() {
+        let kind = match file.get_u8() {
+            8 => TagKind::Audio,
+            9 => TagKind::Video,
+            _ => TagKind::Script,
+        };
+        let size = file.get_uint(3) as usize;
+        let (low, high) = (file.get_uint(3) as u32, u32::from(file.get_u8()));
+        file.advance(3);
+        tags.push((kind, (high << 24) | low, file.split_to(size)));
+        file.advance(4);
+    }
+    tags
+}
+
+fn open() -> (Directory, Broadcast) {
+    let directory = Directory::standalone();
+    let broadcast = directory.open("abcdefghjkmnp", Settings { first_segment: 40 }).expect("opens");
+    (directory, broadcast)
+}
+
+async fn publish(publisher: &mut Publisher, file: &Bytes) {
+    let mut demuxer = Demuxer::new();
+    for (kind, timestamp_ms, body) in tags(file.clone()) {
+        demuxer.push(kind, timestamp_ms, body, publisher).expect("ffmpeg's tags are taken");
+        // Lets the packager keep pace, as it does with a live encoder.
+        settle(3).await;
+    }
+}
+
+async fn settle(times: usize) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn get(packagers: &Packagers, broadcast: &Broadcast, file: &str, query: &str) -> Result<Reply, Error> {
+    packagers.get(broadcast, Request::parse(file, Some(query))?).await
+}
+
+async fn text(packagers: &Packagers, broadcast: &Broadcast, file: &str, query: &str) -> String {
+    let reply = get(packagers, broadcast, file, query).await.unwrap_or_else(|err| panic!("{file}?{query}: {err}"));
+    String::from_utf8(reply.body.to_vec()).expect("text")
+}
+
+/// Publishes the file, ends the broadcast, and stores everything a player would load. Gives the final low-latency playlist.
+async fn package(dir: &Dir, file: &Bytes) -> Playlist {
+    let (_directory, broadcast) = open();
+    let packagers = Packagers::default();
+    let first = tokio::spawn({
+        let (packagers, broadcast) = (packagers.clone(), broadcast.clone());
+        async move { text(&packagers, &broadcast, "index.m3u8", "").await }
+    });
+    settle(10).await;
+    let mut publisher = broadcast.publish(String::new()).expect("free");
+    publish(&mut publisher, file).await;
+    settle(1000).await;
+    drop(publisher);
+    settle(1000).await;
+    broadcast.end();
+    let index = first.await.expect("does not panic");
+    assert!(index.contains("media.m3u8"), "{index}");
+    let media = text(&packagers, &broadcast, "media.m3u8", "_HLS_msn=42").await;
+    let list = Playlist::parse(&media);
+    assert!(list.ended && list.media_sequence == 40, "{media}");
+    assert_eq!(Validator::new().playlist(Duration::ZERO, Duration::ZERO, &media), []);
+    store(&packagers, &broadcast, dir, &list).await;
+    for name in ["index.m3u8", "plain.m3u8", "media.m3u8", "media-plain.m3u8"] {
+        std::fs::write(dir.file(name), text(&packagers, &broadcast, name, "").await).expect("writes");
+    }
+    list
+}
+
+/// Stores the media that the playlist names, and the parts of all segments as one file.
+async fn store(packagers: &Packagers, broadcast: &Broadcast, dir: &Dir, list: &Playlist) {
+    let mut joined = Vec::new();
+    for segment in &list.segments {
+        let init = segment.map.clone().expect("has a map");
+        let (_, whole) = segment.whole.clone().expect("complete");
+        for name in [&init, &whole] {
+            let reply = get(packagers, broadcast, name, "").await.expect("listed");
+            std::fs::write(dir.file(name), &reply.body).expect("writes");
+            if joined.is_empty() {
+                joined.extend_from_slice(&reply.body);
+            }
+        }
+        for part in &segment.parts {
+            joined.extend_from_slice(&get(packagers, broadcast, &part.uri, "").await.expect("listed").body);
+        }
+    }
+    std::fs::write(dir.file("joined.mp4"), joined).expect("writes");
+}
+
+/// A packet as ffprobe sees it, times in seconds.
+struct Packet {
+    pts: f64,
+    dts: f64,
+    duration: f64,
+}
+
+fn packets(path: &Path, stream: &str) -> Vec<Packet> {
+    let entries = "packet=pts_time,dts_time,duration_time";
+    let path = path.to_str().expect("utf-8");
+    let (out, err) = run("ffprobe", &["-v", "warning", "-select_streams", stream, "-show_entries", entries, "-of", "csv=p=0", path]);
+    assert_eq!(err, "", "ffprobe warns about {path}");
+    let packet = |line: &str| {
+        let mut fields = line.split(',').map(|field| field.parse().expect("a number"));
+        let mut field = || fields.next().expect("three fields");
+        Packet { pts: field(), dts: field(), duration: field() }
+    };
+    out.lines().filter(|line| !line.trim().is_empty()).map(packet).collect()
+}
+
+/// ffmpeg decodes the file without a word, and its packets are `count` of even spacing.
+fn assert_plays(path: &Path, streams: &[(&str, usize, f64)]) {
+    let (_, err) = run("ffmpeg", &["-v", "warning", "-xerror", "-i", path.to_str().expect("utf-8"), "-f", "null", "-"]);
+    assert_eq!(err, "", "ffmpeg warns about {path:?}");
+    for (stream, count, frame) in streams {
+        let packets = packets(path, stream);
+        assert_eq!(packets.len(), *count, "{stream} of {path:?}");
+        assert!(packets.iter().all(|packet| packet.pts >= packet.dts), "{stream}: shown before decoded");
+        for pair in packets.windows(2) {
+            let step = pair[1].dts - pair[0].dts;
+            assert!((step - frame).abs() < 0.0015, "{stream} of {path:?}: decode time steps by {step}");
+            assert!((pair[0].duration - step).abs() < 0.0001, "{stream}: a sample lasts until the next");
+        }
+    }
+}
+
+fn assert_all_play(dir: &Dir, streams: &[(&str, usize, f64)]) {
+    for name in ["media.m3u8", "media-plain.m3u8", "index.m3u8", "plain.m3u8", "joined.mp4"] {
+        assert_plays(&dir.file(name), streams);
+    }
+}
+
+const VIDEO: (&str, usize, f64) = ("v:0", SECONDS * FPS, 1.0 / FPS as f64);
+
+/// Audio frames of the whole file, less what ffmpeg's encoder sends before the first picture.
+fn audio(dir: &Dir) -> (&'static str, usize, f64) {
+    ("a:0", packets(&dir.file("source.flv"), "a:0").len(), 1024.0 / 48000.0)
+}
+
+#[tokio::test]
+async fn h264_and_aac_play_without_a_warning() {
+    let dir = Dir::new("plain");
+    let source = encode(&dir, &[&H264[..], &["-bf", "0"], &AAC].concat());
+    let list = package(&dir, &source).await;
+    assert_eq!(list.segments.len(), 6);
+    assert!(list.segments[..5].iter().all(|segment| (segment.duration_us() - 2_000_000).abs() <= 1000));
+    let (name, count, frame) = audio(&dir);
+    assert_all_play(&dir, &[VIDEO, (name, count, frame)]);
+}
+
+#[tokio::test]
+async fn b_frames_play_without_a_warning() {
+    let dir = Dir::new("bframes");
+    let source = encode(&dir, &[&H264[..], &["-bf", "3"], &AAC].concat());
+    package(&dir, &source).await;
+    // What is heard before the first picture is left out.
+    let heard = packets(&dir.file("media.m3u8"), "a:0").len();
+    let (name, sent, frame) = audio(&dir);
+    assert!(heard <= sent && heard + 6 >= sent, "{heard} of {sent}");
+    assert_all_play(&dir, &[VIDEO, (name, heard, frame)]);
+}
+
+#[tokio::test]
+async fn video_alone_plays() {
+    let dir = Dir::new("video");
+    package(&dir, &encode(&dir, &[&H264[..], &["-bf", "2", "-an"]].concat())).await;
+    assert_all_play(&dir, &[VIDEO]);
+}
+
+#[tokio::test]
+async fn audio_alone_plays() {
+    let dir = Dir::new("audio");
+    package(&dir, &encode(&dir, &[&["-vn"][..], &AAC].concat())).await;
+    let audio = audio(&dir);
+    assert_all_play(&dir, &[audio]);
+}
+
+#[tokio::test]
+async fn a_group_longer_than_the_target_duration_plays() {
+    let dir = Dir::new("long");
+    let args = ["-c:v", "libx264", "-preset", "veryfast", "-g", "250", "-bf", "2", "-x264-params", "scenecut=0"];
+    let list = package(&dir, &encode(&dir, &[&args[..], &["-an"]].concat())).await;
+    let lasted: Vec<_> = list.segments.iter().map(|segment| segment.duration_us() / 100_000).collect();
+    assert_eq!(lasted, [40, 40, 3, 26]);
+    assert_all_play(&dir, &[VIDEO]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_packager_starts_with_the_first_request_and_stops_when_nobody_asks() {
+    let dir = Dir::new("life");
+    let source = encode(&dir, &[&H264[..], &["-bf", "0"], &AAC].concat());
+    let (_directory, broadcast) = open();
+    let packagers = Packagers::new(Config { idle: Duration::from_secs(20), ..Config::default() });
+    let mut publisher = broadcast.publish(String::new()).expect("free");
+    publish(&mut publisher, &source).await;
+    assert_eq!(packagers.running(), 0);
+    assert!(text(&packagers, &broadcast, "media.m3u8", "").await.contains("#EXT-X-PART:"));
+    assert_eq!(packagers.running(), 1);
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(packagers.running(), 0);
+    assert!(text(&packagers, &broadcast, "media.m3u8", "").await.contains("#EXT-X-PART:"), "starts again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_returning_publisher_goes_on_with_a_discontinuity() {
+    let dir = Dir::new("return");
+    let source = encode(&dir, &[&H264[..], &["-bf", "2"], &AAC].concat());
+    let (_directory, broadcast) = open();
+    let packagers = Packagers::default();
+    let waiting = tokio::spawn({
+        let (packagers, broadcast) = (packagers.clone(), broadcast.clone());
+        async move { text(&packagers, &broadcast, "media.m3u8", "").await }
+    });
+    settle(10).await;
+    for _ in 0..2 {
+        let mut publisher = broadcast.publish(String::new()).expect("free");
+        publish(&mut publisher, &source).await;
+        settle(1000).await;
+        drop(publisher);
+        settle(1000).await;
+    }
+    waiting.await.expect("does not panic");
+    let list = Playlist::parse(&text(&packagers, &broadcast, "media.m3u8", "").await);
+    assert_eq!(list.segments.len(), 12);
+    assert_eq!((list.segments[6].discontinuity, list.segments[6].discontinuities, list.segments[6].msn), (true, 1, 46));
+    let hint = list.hint.expect("hinted");
+    let asked = tokio::spawn({
+        let (packagers, broadcast) = (packagers.clone(), broadcast.clone());
+        async move { get(&packagers, &broadcast, &hint, "").await.map_err(|err| err.status()) }
+    });
+    settle(10).await;
+    broadcast.end();
+    assert_eq!(asked.await.expect("does not panic").err(), Some(404));
+    assert!(text(&packagers, &broadcast, "media.m3u8", "_HLS_msn=52").await.ends_with("#EXT-X-ENDLIST\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_nodes_serve_the_same_bytes() {
+    let dir = Dir::new("nodes");
+    let source = encode(&dir, &[&H264[..], &["-bf", "2"], &AAC].concat());
+    let (_directory, broadcast) = open();
+    let (early, late) = (Packagers::default(), Packagers::default());
+    let first = tokio::spawn({
+        let (packagers, broadcast) = (early.clone(), broadcast.clone());
+        async move { text(&packagers, &broadcast, "media.m3u8", "").await }
+    });
+    settle(10).await;
+    let mut publisher = broadcast.publish(String::new()).expect("free");
+    let mut demuxer = Demuxer::new();
+    for (n, (kind, timestamp_ms, body)) in tags(source).into_iter().enumerate() {
+        demuxer.push(kind, timestamp_ms, body, &mut publisher).expect("taken");
+        settle(3).await;
+        if n == 400 {
+            text(&late, &broadcast, "media.m3u8", "").await;
+        }
+    }
+    settle(1000).await;
+    first.await.expect("does not panic");
+    let list = Playlist::parse(&text(&late, &broadcast, "media.m3u8", "").await);
+    assert!(list.media_sequence > 40 && list.segments.len() >= 3, "the second joined later: {list:?}");
+    for segment in &list.segments {
+        let map = segment.map.clone().expect("has a map");
+        for name in segment.parts.iter().map(|part| &part.uri).chain(segment.whole.iter().map(|(_, uri)| uri)).chain([&map]) {
+            let one = get(&early, &broadcast, name, "").await.expect("the first has it too").body;
+            assert_eq!(one, get(&late, &broadcast, name, "").await.expect("listed").body, "{name}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs what building Oriel (`setup.sh build`) or also testing it (`setup.sh test`) needs. Says what it does; skips what is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what=${1:-build}
+
+missing() { echo "setup: $1" >&2; exit 1; }
+say() { echo "setup: $1"; }
+
+command -v cargo >/dev/null || missing "Rust is missing: install it with rustup (https://rustup.rs) and run this again"
+command -v cc >/dev/null || missing "a C compiler is missing: install gcc (Debian: apt-get install build-essential)"
+command -v npm >/dev/null || missing "Node.js with npm is missing: install Node.js 20.19 or newer"
+wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+have=$(rustc --version | cut -d' ' -f2)
+[ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -1)" = "$wanted" ] || missing "Rust $wanted or newer is needed, this is $have: run 'rustup update'"
+
+# command:package, one each
+build_needs="c++:g++ cmake:cmake pkg-config:pkg-config"
+test_needs="ffmpeg:ffmpeg chromium:chromium"
+needs=$build_needs
+[ "$what" = test ] && needs="$needs $test_needs"
+packages=()
+for need in $needs; do
+  command -v "${need%%:*}" >/dev/null || packages+=("${need#*:}")
+done
+if [ ${#packages[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null || missing "these are missing and there is no apt-get to install them: ${packages[*]}"
+  sudo=""
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || missing "these are missing, and installing them needs root or sudo: ${packages[*]}"
+    sudo=sudo
+  fi
+  say "installing Debian packages: ${packages[*]}"
+  $sudo apt-get update -q >/dev/null || missing "apt-get update failed; the packages ${packages[*]} are needed"
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -q --no-install-recommends "${packages[@]}" >/dev/null ||
+    missing "apt-get could not install: ${packages[*]}"
+else
+  say "Debian packages are there"
+fi
+
+# npm ci only when the lock file is newer than what it last installed.
+node_modules() {
+  if [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ]; then
+    say "$1/node_modules is up to date"
+  else
+    say "installing npm packages of $1"
+    (cd "$1" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error) || missing "npm ci failed in $1"
+    touch "$1/node_modules/.package-lock.json"
+  fi
+}
+node_modules web
+[ "$what" = test ] && node_modules tests
+exit 0

@@ -1,0 +1,55 @@
+/** Encoders: ffmpeg with a test picture and a steady tone, and the synthetic broadcaster whose picture holds the time. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+
+import { LAB } from './server.ts';
+
+export class Encoder {
+  #child: ChildProcess;
+  #log = '';
+
+  private constructor(command: string, args: string[]) {
+    this.#child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child.stderr?.on('data', (chunk: Buffer) => (this.#log = (this.#log + chunk.toString()).slice(-50_000)));
+  }
+
+  /** H.264 and AAC by RTMP, as a person's ffmpeg would send them. */
+  static ffmpeg(url: string, options: { bframes?: number; audio?: boolean; video?: boolean } = {}): Encoder {
+    const { bframes = 0, audio = true, video = true } = options;
+    const args = ['-hide_banner', '-loglevel', 'warning', '-re'];
+    if (video) args.push('-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=30');
+    if (audio) args.push('-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000');
+    if (video) {
+      args.push('-c:v', 'libx264', '-preset', 'ultrafast', '-threads', '1', '-pix_fmt', 'yuv420p', '-b:v', '800k');
+      args.push('-g', '60', '-sc_threshold', '0', '-bf', String(bframes));
+    }
+    if (audio) args.push('-c:a', 'aac', '-b:a', '96k', '-ac', '2');
+    return new Encoder('ffmpeg', [...args, '-f', 'flv', url]);
+  }
+
+  /** The synthetic broadcaster. */
+  static synthetic(url: string, args: string[] = []): Encoder {
+    return new Encoder(LAB, ['publish', '--url', url, ...args]);
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (!this.running) return;
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.kill(signal);
+    await ended;
+  }
+
+  /** The encoder's exit code, once it has ended by itself. */
+  async ended(): Promise<number | null> {
+    if (this.running) await new Promise((resolve) => this.#child.once('exit', resolve));
+    return this.#child.exitCode;
+  }
+}

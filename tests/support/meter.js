@@ -1,0 +1,139 @@
+// Measures what the watch page shows and plays. Runs in the page.
+//
+// Pictures: a video reports each one by requestVideoFrameCallback; a canvas is looked at before each repaint, and a picture is
+// new when the clock in it, or else the sum of a few of its points, changed.
+// Sound: everything that reaches an output passes an analyser, by way of the element's audio track or of the audio context.
+(() => {
+  const contexts = [];
+  const Native = window.AudioContext;
+  // Taps every node that is connected to a destination, before the page's own code runs.
+  const connect = AudioNode.prototype.connect;
+  AudioNode.prototype.connect = function (target, ...rest) {
+    if (target instanceof AudioDestinationNode && !(this instanceof AnalyserNode)) tap(this, target.context, connect);
+    return connect.call(this, target, ...rest);
+  };
+
+  const taps = new Map();
+  function tap(node, context) {
+    if (taps.has(node)) return;
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 2048;
+    connect.call(node, analyser);
+    taps.set(node, analyser);
+    contexts.push(context);
+  }
+
+  const elements = new WeakSet();
+  function tapElement(video) {
+    if (elements.has(video)) return;
+    elements.add(video);
+    const context = new Native();
+    const source = context.createMediaElementSource(video);
+    tap(source, context);
+    connect.call(source, context.destination);
+    void context.resume();
+  }
+
+  function level() {
+    let loudest = 0;
+    const block = new Float32Array(2048);
+    for (const analyser of taps.values()) {
+      analyser.getFloatTimeDomainData(block);
+      let sum = 0;
+      for (const sample of block) sum += sample * sample;
+      loudest = Math.max(loudest, Math.sqrt(sum / block.length));
+    }
+    return loudest;
+  }
+
+  let run = null;
+
+  function begin() {
+    const element = window.__oriel?.element;
+    const state = {
+      on: true, element, pictures: 0, last_at: 0, last_look: null, longest_gap_ms: 0, delays_ms: [],
+      blocks: 0, silent: 0, levels: [], silence_since: 0, longest_silence_ms: 0,
+    };
+    run = state;
+    if (element instanceof HTMLVideoElement) {
+      if (!element.muted) tapElement(element);
+      const each = (now, meta) => {
+        if (!state.on) return;
+        // The compositor shows the picture at expectedDisplayTime; the page's clock tells what time that is.
+        picture(state, element, element.videoWidth, element.videoHeight, performance.timeOrigin + Math.max(now, meta.expectedDisplayTime ?? now));
+        element.requestVideoFrameCallback(each);
+      };
+      element.requestVideoFrameCallback(each);
+    } else if (element instanceof HTMLCanvasElement) {
+      const each = () => {
+        if (!state.on) return;
+        picture(state, element, element.width, element.height, Date.now());
+        requestAnimationFrame(each);
+      };
+      requestAnimationFrame(each);
+    }
+    state.timer = setInterval(() => sound(state), 20);
+  }
+
+  function picture(state, source, width, height, at_ms) {
+    if (!(width > 0)) return;
+    const clock = window.readClock?.(source, width, height) ?? null;
+    const look = clock ? clock.unixMs : source instanceof HTMLCanvasElement ? points(source, width, height) : at_ms;
+    if (look === state.last_look) return;
+    state.last_look = look;
+    state.pictures++;
+    if (state.last_at) state.longest_gap_ms = Math.max(state.longest_gap_ms, at_ms - state.last_at);
+    state.last_at = at_ms;
+    if (clock) state.delays_ms.push(at_ms - clock.unixMs);
+  }
+
+  let small = null;
+  function points(source, width, height) {
+    if (!small) {
+      const canvas = document.createElement('canvas');
+      canvas.width = 32;
+      canvas.height = 18;
+      small = canvas.getContext('2d', { willReadFrequently: true });
+    }
+    small.drawImage(source, 0, 0, width, height, 0, 0, 32, 18);
+    const { data } = small.getImageData(0, 0, 32, 18);
+    let sum = 0;
+    for (let i = 0; i < data.length; i += 4) sum = (sum * 31 + data[i] + data[i + 1] * 3 + data[i + 2] * 7) % 2147483647;
+    return sum;
+  }
+
+  function sound(state) {
+    if (taps.size === 0) return;
+    const rms = level();
+    const now = performance.now();
+    state.blocks++;
+    state.levels.push(rms);
+    // Half the level of the quietest tone the tests play (-40 dBFS peak is 0.0071 RMS).
+    if (rms < 0.0035) {
+      state.silent++;
+      if (!state.silence_since) state.silence_since = now;
+      state.longest_silence_ms = Math.max(state.longest_silence_ms, now - state.silence_since);
+    } else {
+      state.silence_since = 0;
+    }
+  }
+
+  function end() {
+    const state = run;
+    run = null;
+    state.on = false;
+    clearInterval(state.timer);
+    const sorted = state.levels.sort((a, b) => a - b);
+    return {
+      pictures: state.pictures,
+      longest_gap_ms: Math.round(Math.max(state.longest_gap_ms, state.last_at ? 0 : Infinity)),
+      delays_ms: state.delays_ms.map(Math.round),
+      sound: {
+        blocks: state.blocks, silent: state.silent, rms: sorted[sorted.length >> 1] ?? 0,
+        longest_silence_ms: Math.round(state.longest_silence_ms),
+      },
+    };
+  }
+
+  window.__meter = { start: begin, stop: end };
+})();
