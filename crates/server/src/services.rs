@@ -31,6 +31,7 @@ pub struct Services {
     pub thumbnails: Thumbnails,
     pub pulls: Pulls,
     pub flv: gateway::flv::Packagers,
+    pub hls: gateway::hls::Packagers,
     pub proxies: Proxies,
     pub public_host: PublicHost,
     /// Set once, when every listener is bound.

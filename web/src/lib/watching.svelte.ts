@@ -86,7 +86,6 @@ export class Watching {
     if (this.stage === 'ended') return;
     this.interrupted = state === 'RUNNING' && interrupted;
     this.stage = state === 'NOT_STARTED' ? 'not_started' : state === 'RUNNING' ? 'running' : 'ended';
-    this.player?.broadcast(this.stage === 'ended' ? 'ended' : this.interrupted ? 'interrupted' : 'live');
   }
 
   #openRoom(broadcast: Broadcast): void {
@@ -96,8 +95,10 @@ export class Watching {
       this.clock,
       () => {
         const { player } = this;
-        if (!player || player.view.phase !== 'playing' || !player.view.rung || player.captured_ms === null) return null;
-        return { rung: player.view.rung, latency_ms: Math.round(player.latency_ms ?? 0), captured_ms: Math.round(player.captured_ms) };
+        if (!player || player.view.phase !== 'playing' || !player.view.rung) return null;
+        // A stream without capture times still has a viewer.
+        const captured_ms = Math.round(player.captured_ms ?? this.clock.now());
+        return { rung: player.view.rung, latency_ms: Math.max(0, Math.round(player.latency_ms ?? 0)), captured_ms };
       },
       this.#hearts,
     );

@@ -73,6 +73,7 @@ export async function serve(socket, protocol, id, media) {
     }
   });
   connection.publish(Net.Path.from(id), broadcast);
+  connection.closed.catch(() => undefined);
   socket.on('close', () => {
     stop();
     broadcast.close();

@@ -33,7 +33,7 @@ describe('reducer', () => {
 
   it('never doubles a line that comes again after a recovery', () => {
     let state = reduce(reduce(EMPTY, welcome()), batch(comment(3)));
-    const { comments: _, ...snapshot } = welcome().snapshot;
+    const snapshot = { hearts: 9, viewers: 4, state: 'RUNNING' as const, interrupted: false };
     state = reduce(state, welcome({ recovered: true, offset: 5, snapshot }));
     expect(state.comments).toHaveLength(3);
     expect(state.position?.offset).toBe(3);

@@ -180,7 +180,7 @@ impl Scene {
 }
 
 fn sea_margin(sheet: Sheet) -> usize {
-    (SWELL * sheet.scale) as usize + 2 & !1
+    ((SWELL * sheet.scale) as usize + 1).next_multiple_of(2)
 }
 
 /// For each row (of the plane that has one sample for `step` pixels): the spans that are wholly open.
@@ -207,8 +207,8 @@ fn clock_type(scale: f32) -> Type {
 
 /// A digit on the room's flat dark, in a tile of even size.
 fn digit(c: char, style: Type) -> Picture {
-    let width = glyphs::advance(c, style).round() as usize + 1 & !1;
-    let height = (style.height * 1.16) as usize + 1 & !1;
+    let width = (glyphs::advance(c, style).round() as usize).next_multiple_of(2);
+    let height = ((style.height * 1.16) as usize).next_multiple_of(2);
     let mask = glyphs::render(c, style, width, height);
     let ink = if c.is_ascii_digit() { PAPER } else { AMBER };
     Picture::from_rgb(width, height, |x, y| mix(NIGHT, ink, mask.coverage[y * width + x]))

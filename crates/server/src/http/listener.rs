@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use crate::tasks::Tasks;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
@@ -38,7 +38,7 @@ pub struct Serving {
     /// Finish the requests under way and take no new ones.
     pub drain: CancellationToken,
     /// The connections' tasks, for the drain to wait on.
-    pub tasks: TaskTracker,
+    pub tasks: Tasks,
 }
 
 /// Accepts until the drain begins.

@@ -2,7 +2,7 @@
 
 use gateway::flv::Framing;
 use gateway::rtmp::{Error, Goodbye, Listener, Play, Publish, Request};
-use tokio_util::task::TaskTracker;
+use crate::tasks::Tasks;
 
 use super::viewers::Protocol;
 use crate::broadcast;
@@ -15,7 +15,7 @@ pub const PUBLISH_APP: &str = "live";
 pub const PLAY_APP: &str = "play";
 
 /// Accepts until the drain begins; each connection is a task of `tasks`.
-pub async fn serve(mut listener: Listener, services: Shared, tasks: TaskTracker) {
+pub async fn serve(mut listener: Listener, services: Shared, tasks: Tasks) {
     while let Some(request) = listener.accept().await {
         let services = services.clone();
         tasks.spawn(async move {
