@@ -43,7 +43,12 @@ pub(super) fn low_latency(window: &Window, extent: Extent, reports: &[Report]) -
     let skip_until = Seconds(timing::us(timing::skip_until()));
     let hold_back = Seconds(timing::us(timing::hold_back(config)));
     let part_target = Seconds(timing::us(config.part_target));
-    line(&mut text, format_args!("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={skip_until},PART-HOLD-BACK={hold_back}"));
+    line(
+        &mut text,
+        format_args!(
+            "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL={skip_until},PART-HOLD-BACK={hold_back}"
+        ),
+    );
     line(&mut text, format_args!("#EXT-X-PART-INF:PART-TARGET={part_target}"));
     sequence(&mut text, window);
     let skipped = if extent == Extent::Delta { skippable(window) } else { 0 };
@@ -66,7 +71,9 @@ pub(super) fn low_latency(window: &Window, extent: Extent, reports: &[Report]) -
     }
     match window.next_part() {
         _ if window.ended => line(&mut text, format_args!("#EXT-X-ENDLIST")),
-        Some((msn, part)) => line(&mut text, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}\"", part_uri(msn, part))),
+        Some((msn, part)) => {
+            line(&mut text, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}\"", part_uri(msn, part)))
+        }
         None => {}
     }
     for Report { uri, last_msn, last_part } in reports {
@@ -133,9 +140,10 @@ fn head(text: &mut String, version: u32) {
 }
 
 fn sequence(text: &mut String, window: &Window) {
-    let (first, before) = window.listed().next().map_or((0, 0), |first| {
-        (first.msn, first.discontinuities - u64::from(first.discontinuity))
-    });
+    let (first, before) = window
+        .listed()
+        .next()
+        .map_or((0, 0), |first| (first.msn, first.discontinuities - u64::from(first.discontinuity)));
     line(text, format_args!("#EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-DISCONTINUITY-SEQUENCE:{before}"));
     // Withdrawn for good by the first segment that a long group of pictures was split to make.
     if window.independent {
@@ -183,7 +191,8 @@ fn frame_rate(window: &Window, init: &Init) -> Option<u32> {
     let declared = init.format.video.as_ref()?.fps;
     let measured = || {
         let parts = window.listed().flat_map(|segment| &segment.parts).take(5);
-        let (frames, time_us) = parts.fold((0, 0), |(frames, us), part| (frames + i64::from(part.frames), us + part.duration_us));
+        let (frames, time_us) =
+            parts.fold((0, 0), |(frames, us), part| (frames + i64::from(part.frames), us + part.duration_us));
         (time_us > 0).then(|| frames as f64 * 1e6 / time_us as f64)
     };
     let rate = (declared.or_else(measured)? * 1000.0).round() as u32;
@@ -194,7 +203,11 @@ fn frame_rate(window: &Window, init: &Init) -> Option<u32> {
 }
 
 fn assumed_bps(init: &Init, rate: u32) -> u64 {
-    let pixels = init.format.video.as_ref().map_or(0, |video| u64::from(video.width.max(640)) * u64::from(video.height.max(360)));
+    let pixels = init
+        .format
+        .video
+        .as_ref()
+        .map_or(0, |video| u64::from(video.width.max(640)) * u64::from(video.height.max(360)));
     let video = pixels as f64 * f64::from(rate) / 1000.0 * ASSUMED_BITS_PER_PIXEL;
     video as u64 + init.format.audio.as_ref().map_or(0, |_| ASSUMED_AUDIO_BPS)
 }

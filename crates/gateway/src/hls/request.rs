@@ -132,7 +132,9 @@ mod tests {
 
     #[test]
     fn other_names_and_other_spellings_are_unknown() {
-        for name in ["", "seg-.m4s", "seg-01.m4s", "seg-+1.m4s", "part-1.m4s", "part-1-.m4s", "init-FF.mp4", "../index.m3u8"] {
+        for name in
+            ["", "seg-.m4s", "seg-01.m4s", "seg-+1.m4s", "part-1.m4s", "part-1-.m4s", "init-FF.mp4", "../index.m3u8"]
+        {
             assert_eq!(Request::parse(name, None), Err(BadRequest::File(name.into())), "{name}");
         }
         assert!(Request::parse("seg-18446744073709551616.m4s", None).is_err());

@@ -14,6 +14,9 @@ use live::{Format, Frame, Kind, Mark, Segments};
 use super::fmp4::{self, AUDIO_TRACK, Init, InitError, Reference, Sample, Track, VIDEO_TIMESCALE, VIDEO_TRACK};
 use super::planner::{Head, LAG_US, Planned, Planner, Timed};
 
+/// Audio may be this much early, and still counts as on time: its times were rounded to samples, down to 8000 a second.
+const ROUNDING_US: i64 = 150;
+
 /// Audio that no segment has claimed yet is kept for this long: more than any lag that is waited for, less than a segment.
 const AUDIO_KEPT_US: i64 = 2_000_000;
 
@@ -168,7 +171,8 @@ impl Segmenter {
     fn begin(&mut self, msn: u64, frame: Frame, out: &mut Vec<Output>) {
         let Some(following) = &self.following else { return };
         let session = following.mark.session;
-        let continues = !self.broken && self.newest.is_none_or(|(newest, before)| newest + 1 == msn && before == session);
+        let continues =
+            !self.broken && self.newest.is_none_or(|(newest, before)| newest + 1 == msn && before == session);
         let head = Head {
             msn,
             session,
@@ -182,7 +186,7 @@ impl Segmenter {
             self.plan(|planner, planned| planner.finish(planned));
             self.drain(true, out);
             self.audio_floor_us = head.start_us + head.shift_us;
-            self.audio.retain(|audio| audio.pts_us >= self.audio_floor_us);
+            self.audio.retain(|audio| !before(audio, self.audio_floor_us));
         }
         self.broken = false;
         self.newest = Some((msn, session));
@@ -194,7 +198,7 @@ impl Segmenter {
     fn beside(&mut self, frame: Frame, out: &mut Vec<Output>) {
         let Some(audio) = self.init.as_ref().and_then(|init| init.format.audio.clone()) else { return };
         let newest_us = self.audio.back().map_or(i64::MIN, |last| last.pts_us);
-        if frame.pts_us < self.audio_floor_us || frame.pts_us <= newest_us {
+        if before(&frame, self.audio_floor_us) || frame.pts_us <= newest_us {
             return;
         }
         self.audio_us = frame.pts_us + frame_us(audio.samples_per_frame, audio.rate);
@@ -225,16 +229,16 @@ impl Segmenter {
         let Some(init) = self.init.clone() else { return };
         let waits = init.format.video.is_some() && init.format.audio.is_some();
         while let Some(part) = self.planned.front() {
-            let heard = self.audio_us >= part.audio_end_us || self.lead_us >= part.end_us + LAG_US;
+            let heard = self.audio_us + ROUNDING_US >= part.audio_end_us || self.lead_us >= part.end_us + LAG_US;
             if waits && !heard && !all {
                 return;
             }
             let Some(part) = self.planned.pop_front() else { return };
             if let Some(head) = part.head.filter(|head| head.discontinuity) {
-                let left_out = self.audio.partition_point(|audio| audio.pts_us < head.start_us + head.shift_us);
+                let left_out = self.audio.partition_point(|audio| before(audio, head.start_us + head.shift_us));
                 self.audio.drain(..left_out);
             }
-            let split = self.audio.partition_point(|audio| audio.pts_us < part.audio_end_us);
+            let split = self.audio.partition_point(|audio| before(audio, part.audio_end_us));
             let audio: Vec<Frame> = self.audio.drain(..split).collect();
             if let Some(head) = part.head {
                 out.push(Output::Begin(head, init.clone()));
@@ -246,6 +250,11 @@ impl Segmenter {
             }
         }
     }
+}
+
+/// Whether an audio frame begins before a boundary.
+fn before(audio: &Frame, boundary_us: i64) -> bool {
+    audio.pts_us + ROUNDING_US < boundary_us
 }
 
 /// What a lead frame is to the segments.
@@ -261,7 +270,8 @@ enum Place {
 /// Serialises a part with the audio that belongs to it.
 fn finish(init: &Init, part: Planned, audio: Vec<Frame>) -> Part {
     let mut tracks = Vec::with_capacity(2);
-    let lead = if init.format.video.is_some() { (VIDEO_TRACK, VIDEO_TIMESCALE) } else { (AUDIO_TRACK, audio_rate(init)) };
+    let lead =
+        if init.format.video.is_some() { (VIDEO_TRACK, VIDEO_TIMESCALE) } else { (AUDIO_TRACK, audio_rate(init)) };
     let frames = part.frames.len() as u32;
     let independent = lead.0 == AUDIO_TRACK || part.frames.iter().any(|timed| timed.frame.keyframe);
     // A part between two slow frames still names its lead track when it has nothing else to say.

@@ -93,7 +93,8 @@ impl Document {
     fn new(text: String) -> Self {
         // The fast level: playlists repeat themselves, and one is made for every part.
         let mut gzip = GzEncoder::new(Vec::with_capacity(text.len() / 4), Compression::fast());
-        let gzip = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("writing to memory does not fail");
+        let gzip =
+            gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()).expect("writing to memory does not fail");
         Self { text: text.into(), gzip: gzip.into() }
     }
 }

@@ -98,6 +98,12 @@ impl Link {
         &mut self.outbound
     }
 
+    /// Gives back the buffers of the negotiation; a player needs next to none, and there are many.
+    pub fn compact(&mut self) {
+        self.inbound = BytesMut::from(&self.inbound[..]);
+        self.outbound = BytesMut::from(&self.outbound[..]);
+    }
+
     /// Both sides have said hello.
     pub fn is_open(&self) -> bool {
         self.handshake.is_none()

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use live::{AudioCodec, AudioFormat, Format, VideoCodec, VideoFormat};
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, Esds, SLConfig};
 use mp4_atom::{
-    Atom, Audio, Av01, Av1c, Avc1, Codec, Dinf, Dops, Dref, Encode, FourCC, Ftyp, Hdlr, Hvc1, Hvcc, Mdhd,
-    Mdia, Minf, Moov, Mp4a, Mvex, Mvhd, Opus, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
+    Atom, Audio, Av01, Av1c, Avc1, Codec, Dinf, Dops, Dref, Encode, FourCC, Ftyp, Hdlr, Hvc1, Hvcc, Mdhd, Mdia, Minf,
+    Moov, Mp4a, Mvex, Mvhd, Opus, Smhd, Stbl, Stco, Stsd, Tkhd, Trak, Trex, Url, Visual, Vmhd,
 };
 
 use super::{AUDIO_TRACK, VIDEO_TIMESCALE, VIDEO_TRACK};
@@ -54,8 +54,13 @@ impl Init {
             ..Default::default()
         });
         let mvex = Mvex { mehd: None, trex: trex.collect() };
-        let mvhd =
-            Mvhd { timescale: MOVIE_TIMESCALE, rate: 1.into(), volume: 1.into(), next_track_id: 3, ..Default::default() };
+        let mvhd = Mvhd {
+            timescale: MOVIE_TIMESCALE,
+            rate: 1.into(),
+            volume: 1.into(),
+            next_track_id: 3,
+            ..Default::default()
+        };
         let moov = Moov { mvhd, mvex: Some(mvex), trak, ..Default::default() };
         let ftyp = Ftyp {
             major_brand: FourCC::new(b"iso6"),
@@ -93,8 +98,12 @@ fn video_track(format: &VideoFormat) -> Result<Trak, InitError> {
     };
     let codec: Codec = match format.codec {
         VideoCodec::H264 => Avc1 { visual, avcc: body("H.264", &format.description)?, ..Default::default() }.into(),
-        VideoCodec::Hevc => Hvc1 { visual, hvcc: body::<Hvcc>("HEVC", &format.description)?, ..Default::default() }.into(),
-        VideoCodec::Av1 => Av01 { visual, av1c: body::<Av1c>("AV1", &format.description)?, ..Default::default() }.into(),
+        VideoCodec::Hevc => {
+            Hvc1 { visual, hvcc: body::<Hvcc>("HEVC", &format.description)?, ..Default::default() }.into()
+        }
+        VideoCodec::Av1 => {
+            Av01 { visual, av1c: body::<Av1c>("AV1", &format.description)?, ..Default::default() }.into()
+        }
     };
     let minf = Minf { vmhd: Some(Vmhd::default()), dinf: here(), stbl: empty_table(codec), ..Default::default() };
     let tkhd = Tkhd {
@@ -233,7 +242,10 @@ mod tests {
     #[test]
     fn garbage_for_a_record_is_an_error() {
         let mut format = media::format(true, false);
-        let video = VideoFormat { description: Bytes::from_static(b"\x01\x02"), ..(**format.video.as_ref().expect("video")).clone() };
+        let video = VideoFormat {
+            description: Bytes::from_static(b"\x01\x02"),
+            ..(**format.video.as_ref().expect("video")).clone()
+        };
         format.video = Some(Arc::new(video));
         assert!(matches!(Init::new(&format), Err(InitError::Record { track: "H.264", .. })));
     }

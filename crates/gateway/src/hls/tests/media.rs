@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use live::{
-    AudioCodec, AudioFormat, CaptureSource, Captured, Format, Frame, Item, Kind, Mark, Segments, VideoCodec, VideoFormat,
+    AudioCodec, AudioFormat, CaptureSource, Captured, Format, Frame, Item, Kind, Mark, Segments, VideoCodec,
+    VideoFormat,
 };
 
 /// Wall time of media time 0 in tests: 2026-11-21 11:00:15 UTC.
@@ -12,7 +13,8 @@ pub const WALL_US: i64 = 1_795_258_815_000_000;
 
 /// A baseline avcC with one SPS and one PPS, 1280x720.
 const AVCC: &[u8] = &[
-    1, 0x42, 0xc0, 0x1f, 0xff, 0xe1, 0, 9, 0x67, 0x42, 0xc0, 0x1f, 0xda, 1, 0x40, 0x16, 0xe8, 1, 0, 4, 0x68, 0xce, 0x3c, 0x80,
+    1, 0x42, 0xc0, 0x1f, 0xff, 0xe1, 0, 9, 0x67, 0x42, 0xc0, 0x1f, 0xda, 1, 0x40, 0x16, 0xe8, 1, 0, 4, 0x68, 0xce,
+    0x3c, 0x80,
 ];
 
 pub fn format(video: bool, audio: bool) -> Format {

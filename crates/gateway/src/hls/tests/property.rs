@@ -7,7 +7,16 @@ use super::play::Play;
 
 fn encoder() -> impl Strategy<Value = Encoder> {
     let fps = prop_oneof![
-        Just(24.0), Just(25.0), Just(29.97), Just(30.0), Just(50.0), Just(60.0), Just(12.0), Just(5.0), Just(2.0), 3.0..75.0f64
+        Just(24.0),
+        Just(25.0),
+        Just(29.97),
+        Just(30.0),
+        Just(50.0),
+        Just(60.0),
+        Just(12.0),
+        Just(5.0),
+        Just(2.0),
+        3.0..75.0f64
     ];
     let gops = prop::collection::vec(prop_oneof![1u32..20, 20u32..130, 130u32..300], 1..4);
     let late = prop::collection::vec(-60_000i64..180_000, 1..6);

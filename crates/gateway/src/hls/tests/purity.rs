@@ -8,7 +8,8 @@ use super::play::Play;
 /// The items a packager gets that subscribes at the `n`-th group start: the format, then that group on, and of the audio what
 /// was sent from there on.
 fn joined(items: &[Item], n: usize) -> Vec<Item> {
-    let starts = items.iter().enumerate().filter(|(_, item)| matches!(item, Item::Frame(frame) if frame.mark.is_some()));
+    let starts =
+        items.iter().enumerate().filter(|(_, item)| matches!(item, Item::Frame(frame) if frame.mark.is_some()));
     let at = starts.map(|(at, _)| at).nth(n).expect("that many groups");
     let format = items[..at].iter().rev().find(|item| matches!(item, Item::Format(_))).expect("format first").clone();
     std::iter::once(format).chain(items[at..].iter().cloned()).collect()
@@ -46,7 +47,8 @@ fn joining_at_another_group_gives_the_same_bytes() {
 
 #[test]
 fn joining_gives_the_same_bytes_with_b_frames_and_late_audio() {
-    let encoder = Encoder { b_frames: 2, milliseconds: true, audio_late_us: vec![30_000, 90_000], ..Encoder::default() };
+    let encoder =
+        Encoder { b_frames: 2, milliseconds: true, audio_late_us: vec![30_000, 90_000], ..Encoder::default() };
     joins(Ingest::once(&encoder), &[1, 3, 6]);
 }
 

@@ -106,7 +106,10 @@ async fn rule_6_a_segment_alone_is_waited_for_until_it_is_complete() {
 #[tokio::test(start_paused = true)]
 async fn a_part_is_waited_for_and_answered_at_once_when_it_is_there() {
     let mut stage = Stage::new(Encoder::default()).until(102, 4);
-    assert_eq!(stage.list("_HLS_msn=102&_HLS_part=4").await.segments.last().map(|segment| segment.parts.len()), Some(5));
+    assert_eq!(
+        stage.list("_HLS_msn=102&_HLS_part=4").await.segments.last().map(|segment| segment.parts.len()),
+        Some(5)
+    );
     let asked = stage.ask("media.m3u8", "_HLS_msn=102&_HLS_part=5");
     settle().await;
     assert!(!asked.is_finished());
@@ -177,7 +180,8 @@ async fn rule_10_the_first_part_of_the_next_segment_is_waited_for_over_an_interr
     let mut stage = Stage::new(Encoder::default());
     stage.items = ingest.items.into_iter();
     let mut stage = stage.until(101, 0);
-    let before = stage.items.as_slice().iter().position(|item| matches!(item, Item::Interrupted)).expect("two sessions");
+    let before =
+        stage.items.as_slice().iter().position(|item| matches!(item, Item::Interrupted)).expect("two sessions");
     for _ in 0..=before {
         let item = stage.items.next().expect("counted");
         stage.play.item(item);

@@ -32,7 +32,10 @@ fn interrupted() -> Play {
 /// Duration of every part of the last playlist that is not its segment's last.
 fn inner_parts(play: &Play) -> Vec<i64> {
     let segments = play.last().segments.iter();
-    segments.flat_map(|segment| segment.parts.split_last().map_or(&[][..], |(_, inner)| inner)).map(|part| part.duration_us).collect()
+    segments
+        .flat_map(|segment| segment.parts.split_last().map_or(&[][..], |(_, inner)| inner))
+        .map(|part| part.duration_us)
+        .collect()
 }
 
 fn durations(list: &Playlist) -> Vec<i64> {
@@ -43,7 +46,13 @@ fn durations(list: &Playlist) -> Vec<i64> {
 fn rule_1_parts_are_whole_frames_within_the_target_at_every_usual_rate() {
     for fps in [15.0, 20.0, 23.976, 24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0] {
         for b_frames in [0, 2] {
-            let play = play(Encoder { fps, b_frames, milliseconds: true, gops: vec![(fps * 2.0) as u32], ..Encoder::default() });
+            let play = play(Encoder {
+                fps,
+                b_frames,
+                milliseconds: true,
+                gops: vec![(fps * 2.0) as u32],
+                ..Encoder::default()
+            });
             let frame_us = 1e6 / fps;
             for us in inner_parts(&play) {
                 assert!((178_500..=PART_US).contains(&us), "{fps} Hz: part of {us} us");
@@ -78,7 +87,10 @@ fn rules_2_and_3_the_head_never_changes() {
     let play = Play::all(ingest.items);
     play.assert_valid();
     for list in &play.lists {
-        assert_eq!((list.target_duration_s, list.part_target_us, list.part_hold_back_us), (Some(4), Some(PART_US), Some(630_000)));
+        assert_eq!(
+            (list.target_duration_s, list.part_target_us, list.part_hold_back_us),
+            (Some(4), Some(PART_US), Some(630_000))
+        );
     }
 }
 
@@ -97,7 +109,9 @@ fn rule_3_a_long_group_is_split_at_the_target_duration() {
 fn rule_3_a_lead_track_that_stands_still_never_makes_a_segment_too_long() {
     let mut items = Ingest::once(&Encoder { gops: vec![600], ..Encoder::default() });
     let hole = 13_000_000..20_500_000;
-    items.retain(|item| !matches!(item, Item::Frame(frame) if frame.kind == Kind::Video && hole.contains(&frame.dts_us)));
+    items.retain(
+        |item| !matches!(item, Item::Frame(frame) if frame.kind == Kind::Video && hole.contains(&frame.dts_us)),
+    );
     let mut at = 0;
     // The ingest would have counted without the missing frames.
     let mut segments = live::Segments::new(100);
@@ -205,7 +219,8 @@ fn rule_13_a_new_format_is_a_discontinuity_with_its_own_map() {
     ingest.change_format(&encoder, other_format(true));
     let play = Play::all(ingest.items);
     play.assert_valid();
-    let maps: Vec<_> = play.last().segments.iter().map(|segment| (segment.discontinuity, segment.map.clone())).collect();
+    let maps: Vec<_> =
+        play.last().segments.iter().map(|segment| (segment.discontinuity, segment.map.clone())).collect();
     assert!(maps[3].0 && maps[3].1 != maps[2].1 && maps[4].1 == maps[3].1, "{maps:?}");
 }
 
@@ -275,8 +290,12 @@ fn rule_16_segments_begin_with_a_keyframe() {
 fn rule_16_the_multivariant_playlist_describes_the_stream() {
     let muxed = play(Encoder { fps: 29.97, ..Encoder::default() });
     let text = playlist::multivariant(&muxed.window, "media.m3u8");
-    assert!(text.contains("CODECS=\"avc1.42c01f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970\nmedia.m3u8\n"), "{text}");
-    let bandwidth = |text: &str| text.split("BANDWIDTH=").nth(1).and_then(|rest| rest.split(',').next()?.parse::<u64>().ok());
+    assert!(
+        text.contains("CODECS=\"avc1.42c01f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970\nmedia.m3u8\n"),
+        "{text}"
+    );
+    let bandwidth =
+        |text: &str| text.split("BANDWIDTH=").nth(1).and_then(|rest| rest.split(',').next()?.parse::<u64>().ok());
     assert!(bandwidth(&text).is_some_and(|bps| bps >= muxed.window.peak_bps));
     let audio = play(Encoder { video: false, ..Encoder::default() });
     let text = playlist::multivariant(&audio.window, "media-plain.m3u8");
@@ -306,7 +325,8 @@ fn memory_is_bounded_whatever_the_bit_rate() {
     let mut play = Play::with(Config { max_bytes: 200_000, ..Config::default() });
     for item in Ingest::once(&Encoder { seconds: 40.0, ..Encoder::default() }) {
         play.item(item);
-        let bytes: usize = play.window.listed().filter_map(|segment| segment.body.as_ref()).map(bytes::Bytes::len).sum();
+        let bytes: usize =
+            play.window.listed().filter_map(|segment| segment.body.as_ref()).map(bytes::Bytes::len).sum();
         assert!(bytes <= 200_000, "{bytes}");
     }
     play.assert_valid();

@@ -4,6 +4,8 @@
 //! module explain; each is of draft-pantos-hls-rfc8216bis or a lesson from players.
 
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -118,7 +120,9 @@ impl Validator {
         let first = list.media_sequence;
         self.check(14, !last.ended || *last == *list, || "changed after ENDLIST".into());
         self.check(14, first >= last.media_sequence, || format!("MEDIA-SEQUENCE went back to {first}"));
-        self.check(13, list.discontinuity_sequence >= last.discontinuity_sequence, || "DISCONTINUITY-SEQUENCE went back".into());
+        self.check(13, list.discontinuity_sequence >= last.discontinuity_sequence, || {
+            "DISCONTINUITY-SEQUENCE went back".into()
+        });
         let next = last.segments.last().map_or(first, |segment| segment.msn + 1);
         self.check(14, first <= next, || format!("segments {next} to {first} were never listed"));
         for old in last.segments.iter().filter(|segment| segment.msn >= first) {
@@ -132,7 +136,9 @@ impl Validator {
 
     fn same_segment(&mut self, old: &Segment, new: &Segment) {
         let msn = old.msn;
-        self.check(13, old.discontinuities == new.discontinuities, || format!("segment {msn} changed its discontinuity number"));
+        self.check(13, old.discontinuities == new.discontinuities, || {
+            format!("segment {msn} changed its discontinuity number")
+        });
         self.check(13, old.map == new.map, || format!("segment {msn} changed its MAP"));
         self.check(15, old.date_ms == new.date_ms, || format!("segment {msn} changed its PROGRAM-DATE-TIME"));
         self.check(14, old.whole.is_none() || old.whole == new.whole, || format!("segment {msn} changed"));
@@ -181,12 +187,16 @@ impl Validator {
             // The newest part of a growing segment may turn out to be its last.
             let newest = segment.whole.is_none() && n + 1 == segment.parts.len();
             let waived = last || newest || part.independent || before_gap;
-            self.check(1, waived || us * 100 >= part_us * 85, || format!("part {msn}.{n} lasts {us} us, under 85 % of {part_us}"));
+            self.check(1, waived || us * 100 >= part_us * 85, || {
+                format!("part {msn}.{n} lasts {us} us, under 85 % of {part_us}")
+            });
         }
         if let Some((whole_us, _)) = segment.whole.as_ref().filter(|_| !segment.parts.is_empty()) {
             let sum_us: i64 = segment.parts.iter().map(|part| part.duration_us).sum();
             let differ = (sum_us - whole_us).abs();
-            self.check(12, differ <= ROUNDING_US, || format!("parts of segment {msn} last {sum_us} us, EXTINF says {whole_us}"));
+            self.check(12, differ <= ROUNDING_US, || {
+                format!("parts of segment {msn} last {sum_us} us, EXTINF says {whole_us}")
+            });
         }
     }
 
@@ -196,7 +206,9 @@ impl Validator {
             return;
         }
         let drift = to - from - before.duration_us() / 1000;
-        self.check(15, drift.abs() <= DRIFT_MS, || format!("PROGRAM-DATE-TIME of segment {} is off by {drift} ms", after.msn));
+        self.check(15, drift.abs() <= DRIFT_MS, || {
+            format!("PROGRAM-DATE-TIME of segment {} is off by {drift} ms", after.msn)
+        });
     }
 
     fn tail(&mut self, list: &Playlist) {
@@ -204,7 +216,8 @@ impl Validator {
         let Some(newest) = list.segments.last().filter(|_| list.part_target_us.is_some()) else { return };
         self.check(12, !newest.parts.is_empty(), || format!("PART-INF, but segment {} has no parts", newest.msn));
         self.check(10, list.ended || list.hint.is_some(), || "no PRELOAD-HINT".into());
-        let listed = |hint: &String| list.segments.iter().flat_map(|segment| &segment.parts).any(|part| part.uri == *hint);
+        let listed =
+            |hint: &String| list.segments.iter().flat_map(|segment| &segment.parts).any(|part| part.uri == *hint);
         self.check(10, !list.hint.as_ref().is_some_and(listed), || "the hinted part is listed".into());
     }
 }

@@ -197,7 +197,8 @@ fn date_ms(text: &str) -> Option<i64> {
     let mut time = time.split(':').map(|n| n.parse::<i64>().ok());
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
     let march_year = if month <= 2 { year - 1 } else { year };
-    let days = 365 * march_year + march_year.div_euclid(4) - march_year.div_euclid(100) + march_year.div_euclid(400)
+    let days = 365 * march_year + march_year.div_euclid(4) - march_year.div_euclid(100)
+        + march_year.div_euclid(400)
         + (153 * ((month + 9) % 12) + 2) / 5
         + day
         - 719_469;

@@ -139,7 +139,15 @@ async fn negotiate(
         let session = Session::new(RandomState::new().hash_one(peer));
         let shutdown = CancellationToken::new();
         let mut connection = Connection { socket, session, peer, secure, config, span, shutdown, admission };
-        let asked = connection.request().await?;
+        let asked = match connection.request().await {
+            Ok(asked) => asked,
+            // It may have been told why.
+            Err(error @ Error::Session { .. }) => {
+                connection.farewell().await;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
         connection.admission.requested();
         Ok(match asked {
             Asked::Publish(wanted) => Request::Publish(Publish::new(connection, wanted)),

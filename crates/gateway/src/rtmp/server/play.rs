@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -87,7 +87,8 @@ impl Play {
 async fn feed(mut connection: Connection, viewer: Viewer) -> Result<(), Error> {
     connection.session.accept();
     connection.flush().await?;
-    let Connection { socket, session, peer, config, shutdown, admission: _admission, .. } = connection;
+    let Connection { socket, mut session, peer, config, shutdown, admission: _admission, .. } = connection;
+    session.link().compact();
     if let Some(bytes) = config.player_send_buffer_bytes {
         let sized = SockRef::from(socket.tcp()).set_send_buffer_size(bytes as usize);
         sized.map_err(|source| Error::Io { peer, source })?;
@@ -120,10 +121,14 @@ struct Player {
 impl Player {
     async fn run(&mut self, mut viewer: Viewer, shutdown: CancellationToken) -> Result<(), Error> {
         let mut stopped = pin!(shutdown.cancelled());
+        let mut stalled: Option<Instant> = None;
         while !self.gone {
-            let answers = self.session.outbound().split().freeze();
-            self.write(answers).await?;
+            if !self.session.outbound().is_empty() {
+                let answers = self.session.outbound().split().freeze();
+                self.write(answers).await?;
+            }
             let allowed = self.may_send();
+            stalled = if allowed { None } else { stalled.or_else(|| Some(Instant::now())) };
             tokio::select! {
                 biased;
                 () = &mut stopped => return Ok(()),
@@ -134,7 +139,7 @@ impl Player {
                     }
                 }
                 read = read(&mut self.reader, &mut self.session) => self.hear(read)?,
-                () = sleep(self.timeout), if !allowed => return Err(self.stuck()),
+                () = expired(stalled, self.timeout), if !allowed => return Err(self.stuck()),
             }
         }
         Ok(())
@@ -160,12 +165,16 @@ impl Player {
         self.flush().await
     }
 
-    /// TLS may hold back the end of what was written; TCP never does.
+    /// TLS may hold back the end of what was written; TCP never does, so again no timer is needed nearly always.
     async fn flush(&mut self) -> Result<(), Error> {
-        match timeout(self.timeout, self.writer.flush()).await {
-            Ok(flushed) => flushed.map_err(|source| Error::Io { peer: self.peer, source }),
-            Err(_) => Err(self.stuck()),
-        }
+        let flushed = match self.writer.flush().now_or_never() {
+            Some(flushed) => flushed,
+            None => match timeout(self.timeout, self.writer.flush()).await {
+                Ok(flushed) => flushed,
+                Err(_) => return Err(self.stuck()),
+            },
+        };
+        flushed.or_else(|source| self.lost(source))
     }
 
     fn advance(&mut self, bytes: &mut Bytes, written: io::Result<usize>) -> Result<(), Error> {
@@ -219,6 +228,14 @@ impl Player {
         };
         // However it ends, the connection is over.
         let _ = timeout(patience, goodbye).await;
+    }
+}
+
+/// Waits until a stall has lasted too long. The timer is made only when this is polled.
+async fn expired(since: Option<Instant>, timeout: Duration) {
+    match since {
+        Some(since) => sleep_until(since + timeout).await,
+        None => std::future::pending().await,
     }
 }
 
