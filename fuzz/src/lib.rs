@@ -25,7 +25,7 @@ pub mod rtmp {
 #[cfg(feature = "flv")]
 #[path = "../../crates/gateway/src/flv"]
 pub mod flv {
-    mod demux;
+    pub mod demux;
     #[expect(dead_code, reason = "the numbers that only writing needs")]
     mod tag;
 

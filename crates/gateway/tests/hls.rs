@@ -45,9 +45,13 @@ fn run(program: &str, args: &[&str]) -> (String, String) {
 
 /// Encodes a test picture and a tone as an encoder would send them by RTMP.
 fn encode(dir: &Dir, codec: &[&str]) -> Bytes {
+    encode_for(dir, SECONDS, codec)
+}
+
+fn encode_for(dir: &Dir, seconds: usize, codec: &[&str]) -> Bytes {
     let path = dir.file("source.flv");
     let (picture, tone) =
-        (format!("testsrc2=s=320x180:r={FPS}:d={SECONDS}"), format!("sine=f=440:r=48000:d={SECONDS}"));
+        (format!("testsrc2=s=320x180:r={FPS}:d={seconds}"), format!("sine=f=440:r=48000:d={seconds}"));
     let mut args = vec!["-v", "error", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", &tone];
     args.extend(codec);
     args.extend(["-f", "flv", path.to_str().expect("utf-8")]);
@@ -271,7 +275,7 @@ fn encode_mp4(dir: &Dir, codec: &[&str]) -> (VideoFormat, AudioFormat, Vec<Sampl
     let (picture, tone) = (format!("testsrc2=s=320x180:r={FPS}:d=4"), "sine=f=440:r=48000:d=4");
     let mut args = vec!["-v", "error", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", tone, "-pix_fmt", "yuv420p"];
     args.extend(codec);
-    args.extend(["-movflags", "frag_keyframe+empty_moov+default_base_moof", path.to_str().expect("utf-8")]);
+    args.extend(["-movflags", "frag_keyframe+delay_moov+default_base_moof", path.to_str().expect("utf-8")]);
     run("ffmpeg", &args);
     let file = std::fs::read(path).expect("ffmpeg wrote it");
     let (mut bytes, mut formats, mut scales, mut samples) = (&file[..], None, Vec::new(), Vec::new());
@@ -367,8 +371,18 @@ async fn plays_with(name: &str, codec: &[&str], codecs: &str) {
 
 #[tokio::test]
 async fn hevc_and_opus_play() {
-    let codec =
-        ["-c:v", "libx265", "-preset", "ultrafast", "-tag:v", "hvc1", "-g", "60", "-x265-params", "log-level=none"];
+    let codec = [
+        "-c:v",
+        "libx265",
+        "-preset",
+        "ultrafast",
+        "-tag:v",
+        "hvc1",
+        "-g",
+        "60",
+        "-x265-params",
+        "log-level=none:open-gop=0",
+    ];
     plays_with("hevc", &[&codec[..], &["-c:a", "libopus"]].concat(), "hvc1.").await;
 }
 
@@ -430,7 +444,8 @@ async fn a_returning_publisher_goes_on_with_a_discontinuity() {
 #[tokio::test(start_paused = true)]
 async fn two_nodes_serve_the_same_bytes() {
     let dir = Dir::new("nodes");
-    let source = encode(&dir, &[&H264[..], &["-bf", "2"], &AAC].concat());
+    // Longer than what a node holds of a broadcast, so that the second cannot begin where the first did.
+    let source = encode_for(&dir, 24, &[&H264[..], &["-bf", "2"], &AAC].concat());
     let (_directory, broadcast) = open();
     let (early, late) = (Packagers::default(), Packagers::default());
     let first = tokio::spawn({
@@ -443,7 +458,7 @@ async fn two_nodes_serve_the_same_bytes() {
     for (n, (kind, timestamp_ms, body)) in tags(source).into_iter().enumerate() {
         demuxer.push(kind, timestamp_ms, body, &mut publisher).expect("taken");
         settle(3).await;
-        if n == 400 {
+        if n == 1400 {
             text(&late, &broadcast, "media.m3u8", "").await;
         }
     }

@@ -4,8 +4,8 @@
 //! ```text
 //! ... 06 05 19 | our UUID, 16 bytes | 01 | unix microseconds, escaped | 80 | length of the slice, 4 bytes | slice ...
 //! ```
-//! Exact for the clip's frames, which are one stamp and one slice. A chunk header inside a frame (RTMP, chunked HTTP) makes
-//! "whole" a few bytes early.
+//! The clip's frames are one stamp, one slice and padding, which is not waited for; a chunk header inside a frame (RTMP,
+//! chunked HTTP) makes "whole" a few bytes early.
 
 use std::sync::LazyLock;
 

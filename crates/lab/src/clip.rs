@@ -9,8 +9,8 @@ use codec::synth::{Config, Synth, Track};
 
 /// Length of the loop.
 pub const LENGTH: Duration = Duration::from_secs(8);
-/// What the video encoder is asked for; with the sound, which has 96 kbit/s, the stream has about 1.5 Mbit/s.
-const VIDEO_BPS: u32 = 1_680_000;
+/// What the stream is to have, sound included. The picture is too easy to fill it, so each frame is padded.
+const BITRATE_BPS: u64 = 1_500_000;
 
 /// One coded frame of the clip.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct Clip {
 impl Clip {
     /// Encodes the clip: 720p30, keyframes 2 s apart. Takes about two seconds of a core.
     pub fn encode() -> anyhow::Result<Self> {
-        let config = Config { bitrate_bps: VIDEO_BPS, ..Config::default() };
+        let config = Config::default();
         let mut synth = Synth::new(config, UNIX_EPOCH).context("the clip")?;
         let mut frames = Vec::new();
         while synth.next_due().1 < UNIX_EPOCH + LENGTH {
@@ -43,6 +43,7 @@ impl Clip {
             let at = Duration::from_micros(u64::try_from(coded.pts_us).context("the clip begins before itself")?);
             frames.push(ClipFrame { track: coded.track, at, keyframe: coded.keyframe, payload: coded.payload });
         }
+        pad(&mut frames);
         Ok(Self { avcc: synth.video_description(), asc: synth.audio_description(), fps: config.fps, frames })
     }
 
@@ -54,6 +55,24 @@ impl Clip {
     /// Media bits a second, no container counted.
     pub fn bitrate_bps(&self) -> u64 {
         self.frames.iter().map(|frame| frame.payload.len() as u64 * 8).sum::<u64>() / LENGTH.as_secs()
+    }
+}
+
+/// Brings the frames up to [`BITRATE_BPS`], each by the same number of bytes: a filler data unit (H.264 7.3.2.7) after the
+/// slice.
+fn pad(frames: &mut [ClipFrame]) {
+    let bytes: u64 = frames.iter().map(|frame| frame.payload.len() as u64).sum();
+    let pictures = frames.iter().filter(|frame| frame.track == Track::Video).count() as u64;
+    let wanted = BITRATE_BPS / 8 * LENGTH.as_secs();
+    let Some(unit) = (wanted.saturating_sub(bytes) / pictures.max(1)).checked_sub(4).filter(|&unit| unit > 2) else {
+        return;
+    };
+    let mut filler = (unit as u32).to_be_bytes().to_vec();
+    filler.push(12);
+    filler.resize(3 + unit as usize, 0xff);
+    filler.push(0x80);
+    for frame in frames.iter_mut().filter(|frame| frame.track == Track::Video) {
+        frame.payload = [&frame.payload[..], &filler].concat().into();
     }
 }
 
@@ -75,4 +94,23 @@ pub fn video_body(keyframe: bool, access_unit: &[u8]) -> Vec<u8> {
 /// FLV tag body of an AAC access unit.
 pub fn audio_body(access_unit: &[u8]) -> Vec<u8> {
     [&[0xaf, 1], access_unit].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clip_has_its_bitrate_and_goes_round_without_a_seam() {
+        let clip = Clip::encode().expect("encodes");
+        assert!(clip.bitrate_bps().abs_diff(BITRATE_BPS) < BITRATE_BPS / 100, "{}", clip.bitrate_bps());
+        let of = |track| clip.rounds().take(1300).filter(move |(_, frame)| frame.track == track);
+        let keyframes: Vec<u128> =
+            of(Track::Video).filter(|(_, frame)| frame.keyframe).map(|(at, _)| at.as_millis()).collect();
+        assert_eq!(keyframes[..8], [0, 2000, 4000, 6000, 8000, 10_000, 12_000, 14_000]);
+        for (track, step_us) in [(Track::Video, 33_334), (Track::Audio, 21_334)] {
+            let times: Vec<Duration> = of(track).map(|(at, _)| at).collect();
+            assert!(times.windows(2).all(|w| (w[1] - w[0]).as_micros().abs_diff(step_us) <= 1), "{track:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::ingest::Ingest;
 use crate::stats::Meter;
-use crate::{Format, Frame, Kind, Publisher, Segments, Stats, Subscriber, VideoFormat, WriteError};
+use crate::{Format, Frame, Kind, Publisher, Segments, Start, Stats, Subscriber, VideoFormat, WriteError};
 
 /// What a broadcast continues from.
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,7 +106,11 @@ impl Broadcast {
 
     /// Watches from the newest keyframe on.
     pub fn subscribe(&self) -> Subscriber {
-        Subscriber::new(self.shared.consumer.clone(), self.shared.phase.subscribe())
+        self.subscribe_from(Start::Newest)
+    }
+
+    pub fn subscribe_from(&self, start: Start) -> Subscriber {
+        Subscriber::new(start, self.shared.consumer.clone(), self.shared.phase.subscribe())
     }
 
     pub fn phase(&self) -> Phase {

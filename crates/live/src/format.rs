@@ -17,6 +17,12 @@ const UNKNOWN_REORDER: u8 = 4;
 /// The largest reorder depth H.264 and HEVC allow (max_dec_frame_buffering).
 const MAX_REORDER: u64 = 16;
 
+/// The longest picture side any H.264 level allows, and more than any encoder sends, pixels.
+const LARGEST_SIDE: u32 = 16_384;
+
+/// Frame rates that are believed.
+const FPS: std::ops::RangeInclusive<f64> = 1.0..=1000.0;
+
 /// A video codec Oriel carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VideoCodec {
@@ -86,30 +92,37 @@ pub enum FormatError {
 impl VideoFormat {
     /// From an AVCDecoderConfigurationRecord.
     pub fn h264(avcc: &[u8]) -> Result<Self, FormatError> {
-        let config = moq_mux::codec::h264::config(avcc).map_err(|err| video_error(VideoCodec::H264, err))?;
-        Ok(Self::from_config(VideoCodec::H264, &config, h264_reorder(avcc)))
+        let fail = |reason: String| FormatError::Video { codec: VideoCodec::H264, reason };
+        let sps = h264_sps(avcc).ok_or_else(|| fail("its sequence parameter set does not parse".into()))?;
+        let (width, height) = sps.pixel_dimensions().map_err(|err| fail(format!("{err:?}")))?;
+        if !(1..=LARGEST_SIDE).contains(&width) || !(1..=LARGEST_SIDE).contains(&height) {
+            return Err(fail(format!("picture of {width} x {height}")));
+        }
+        let codec_string = format!("avc1.{:02x}{:02x}{:02x}", avcc[1], avcc[2], avcc[3]);
+        Ok(Self {
+            codec: VideoCodec::H264,
+            description: Bytes::copy_from_slice(avcc),
+            width,
+            height,
+            fps: sps.fps().filter(|fps| FPS.contains(fps)),
+            reorder: h264_reorder(&sps),
+            codec_string,
+        })
     }
 
     /// From an HEVCDecoderConfigurationRecord.
     pub fn hevc(hvcc: &[u8]) -> Result<Self, FormatError> {
-        let config = moq_mux::codec::h265::config(hvcc).map_err(|err| video_error(VideoCodec::Hevc, err))?;
-        Ok(Self::from_config(VideoCodec::Hevc, &config, hevc_reorder(hvcc)))
+        let config = parsed(|| moq_mux::codec::h265::config(hvcc)).map_err(|err| video_error(VideoCodec::Hevc, err))?;
+        let reorder = parsed(|| Ok::<_, String>(hevc_reorder(hvcc))).unwrap_or(UNKNOWN_REORDER);
+        Ok(Self::from_config(VideoCodec::Hevc, &config, reorder))
     }
 
     /// From an AV1CodecConfigurationRecord, whose size comes from the sequence header it carries, when it carries one.
     pub fn av1(av1c: &[u8]) -> Result<Self, FormatError> {
         let fail = |reason: String| FormatError::Video { codec: VideoCodec::Av1, reason };
-        let record = scuffle_av1::AV1CodecConfigurationRecord::demux(&mut std::io::Cursor::new(Bytes::copy_from_slice(av1c)))
-            .map_err(|err| fail(err.to_string()))?;
-        let size = scuffle_av1::ObuHeader::parse(&mut std::io::Cursor::new(&record.config_obu))
-            .ok()
-            .and_then(|header| {
-                let mut cursor = std::io::Cursor::new(&record.config_obu);
-                scuffle_av1::ObuHeader::parse(&mut cursor).ok()?;
-                scuffle_av1::seq::SequenceHeaderObu::parse(header, &mut cursor).ok()
-            })
-            .map(|seq| (seq.max_frame_width as u32, seq.max_frame_height as u32))
-            .unwrap_or_default();
+        let mut cursor = std::io::Cursor::new(Bytes::copy_from_slice(av1c));
+        let record = parsed(|| scuffle_av1::AV1CodecConfigurationRecord::demux(&mut cursor)).map_err(fail)?;
+        let size = parsed(|| Ok::<_, String>(av1_size(&record.config_obu))).unwrap_or_default();
         let depth = match (record.twelve_bit, record.high_bitdepth) {
             (true, _) => 12,
             (false, true) => 10,
@@ -140,20 +153,10 @@ impl VideoFormat {
 
     /// The catalog entry @moq/watch and other nodes configure their decoders from.
     pub(crate) fn to_config(&self) -> Result<VideoConfig, FormatError> {
-        let mut config = match self.codec {
-            VideoCodec::H264 => moq_mux::codec::h264::config(&self.description),
-            VideoCodec::Hevc => moq_mux::codec::h265::config(&self.description),
-            VideoCodec::Av1 => return self.av1_config(),
-        }
-        .map_err(|err| video_error(self.codec, err))?;
-        config.framerate = self.fps;
-        Ok(config)
-    }
-
-    fn av1_config(&self) -> Result<VideoConfig, FormatError> {
         let codec: hang::catalog::VideoCodec =
             self.codec_string.parse().map_err(|err| FormatError::Video { codec: self.codec, reason: format!("{err}") })?;
         let mut config = VideoConfig::new(codec);
+        config.framerate = self.fps;
         config.coded_width = Some(self.width).filter(|w| *w > 0);
         config.coded_height = Some(self.height).filter(|h| *h > 0);
         config.description = Some(self.description.clone());
@@ -166,7 +169,7 @@ impl VideoFormat {
             description: config.description.clone().unwrap_or_default(),
             width: config.coded_width.unwrap_or(0),
             height: config.coded_height.unwrap_or(0),
-            fps: config.framerate.filter(|fps| (1.0..=1000.0).contains(fps)),
+            fps: config.framerate.filter(|fps| FPS.contains(fps)),
             reorder,
             codec_string: config.codec.to_string(),
         }
@@ -176,13 +179,13 @@ impl VideoFormat {
 impl AudioFormat {
     /// From an AudioSpecificConfig.
     pub fn aac(asc: &[u8]) -> Result<Self, FormatError> {
-        let config = moq_mux::codec::aac::config(asc).map_err(|err| audio_error(AudioCodec::Aac, err))?;
+        let config = parsed(|| moq_mux::codec::aac::config(asc)).map_err(|err| audio_error(AudioCodec::Aac, err))?;
         Self::check(Self::from_config(AudioCodec::Aac, &config, 1024))
     }
 
     /// From an OpusHead.
     pub fn opus(head: &[u8]) -> Result<Self, FormatError> {
-        let config = moq_mux::codec::opus::config(head).map_err(|err| audio_error(AudioCodec::Opus, err))?;
+        let config = parsed(|| moq_mux::codec::opus::config(head)).map_err(|err| audio_error(AudioCodec::Opus, err))?;
         let mut format = Self::from_config(AudioCodec::Opus, &config, 960);
         format.rate = 48_000;
         format.description = Bytes::copy_from_slice(head);
@@ -239,14 +242,34 @@ fn audio_error(codec: AudioCodec, err: impl std::fmt::Display) -> FormatError {
     FormatError::Audio { codec, reason: err.to_string() }
 }
 
-/// Reorder depth from the SPS of an avcC: what the VUI says, 0 where the profile rules reordering out, else a safe guess.
-fn h264_reorder(avcc: &[u8]) -> u8 {
-    let sps = h264_reader::avcc::AvcDecoderConfigurationRecord::try_from(avcc).ok().and_then(|record| {
-        let nal = record.sequence_parameter_sets().next()?.ok()?;
-        let rbsp = h264_reader::rbsp::decode_nal(nal).ok()?;
-        SeqParameterSet::from_bits(h264_reader::rbsp::BitReader::new(&rbsp[..])).ok()
-    });
-    let Some(sps) = sps else { return UNKNOWN_REORDER };
+/// Runs a parser of others over bytes from outside. Some of them take an overflow for a bug of ours and panic; to us it is one
+/// more record that cannot be used.
+fn parsed<T, E: std::fmt::Display>(parse: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse)) {
+        Ok(result) => result.map_err(|err| err.to_string()),
+        Err(_) => Err("it contradicts itself".into()),
+    }
+}
+
+/// The picture size in a sequence header OBU; zeros when there is none.
+fn av1_size(obu: &Bytes) -> (u32, u32) {
+    let mut cursor = std::io::Cursor::new(obu.clone());
+    scuffle_av1::ObuHeader::parse(&mut cursor)
+        .and_then(|header| scuffle_av1::seq::SequenceHeaderObu::parse(header, &mut cursor))
+        .map(|sequence| (sequence.max_frame_width as u32, sequence.max_frame_height as u32))
+        .unwrap_or_default()
+}
+
+/// The first SPS of an avcC.
+fn h264_sps(avcc: &[u8]) -> Option<SeqParameterSet> {
+    let record = h264_reader::avcc::AvcDecoderConfigurationRecord::try_from(avcc).ok()?;
+    let nal = record.sequence_parameter_sets().next()?.ok()?;
+    let rbsp = h264_reader::rbsp::decode_nal(nal).ok()?;
+    SeqParameterSet::from_bits(h264_reader::rbsp::BitReader::new(&rbsp[..])).ok()
+}
+
+/// Reorder depth of an SPS: what the VUI says, 0 where the profile rules reordering out, else a safe guess.
+fn h264_reorder(sps: &SeqParameterSet) -> u8 {
     let declared = sps.vui_parameters.as_ref().and_then(|vui| vui.bitstream_restrictions.as_ref());
     if let Some(restrictions) = declared {
         return u64::from(restrictions.max_num_reorder_frames).min(MAX_REORDER) as u8;

@@ -32,4 +32,4 @@ pub use publisher::{Publisher, WriteError};
 pub use reorder::Reorder;
 pub use segments::{Place, Segments, TARGET as SEGMENT_TARGET};
 pub use stats::{Bitrates, Stats};
-pub use subscriber::{Item, Subscriber};
+pub use subscriber::{Item, Start, Subscriber};

@@ -26,8 +26,18 @@ pub enum Item {
     Interrupted,
 }
 
+/// Where in a broadcast a subscriber begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the newest keyframe: for who shows what happens now.
+    Newest,
+    /// As far back as the node still holds, some ten seconds: for who lists what happened before.
+    Oldest,
+}
+
 /// Reads one broadcast.
 pub struct Subscriber {
+    start: Start,
     broadcast: broadcast::Consumer,
     phase: watch::Receiver<Phase>,
     source: Option<Source>,
@@ -70,8 +80,8 @@ struct Read {
 }
 
 impl Subscriber {
-    pub(crate) fn new(broadcast: broadcast::Consumer, phase: watch::Receiver<Phase>) -> Self {
-        Self { broadcast, phase, source: None, ready: VecDeque::new() }
+    pub(crate) fn new(start: Start, broadcast: broadcast::Consumer, phase: watch::Receiver<Phase>) -> Self {
+        Self { start, broadcast, phase, source: None, ready: VecDeque::new() }
     }
 
     /// The next item; `None` once the broadcast is over. May be dropped while waiting without losing anything.
@@ -106,7 +116,7 @@ impl Subscriber {
         if let Some(source) = &mut self.source {
             return source.read(&self.broadcast, &mut self.ready).await;
         }
-        let Some(source) = Source::open(&self.broadcast).await? else { return Ok(false) };
+        let Some(source) = Source::open(&self.broadcast, self.start).await? else { return Ok(false) };
         self.ready.push_back(Item::Format(source.format.clone()));
         self.source = Some(source);
         Ok(true)
@@ -114,19 +124,19 @@ impl Subscriber {
 }
 
 impl Source {
-    /// Waits for media, then joins at the newest mark. `None`: the broadcast ended before any came.
-    async fn open(broadcast: &broadcast::Consumer) -> Result<Option<Self>, moq_mux::Error> {
+    /// Waits for media, then joins at a mark. `None`: the broadcast ended before any came.
+    async fn open(broadcast: &broadcast::Consumer, start: Start) -> Result<Option<Self>, moq_mux::Error> {
         let marks = broadcast.track(marks::TRACK)?;
-        let newest = marks.latest().map(moq_net::track::Position::group);
+        let newest = marks.latest().filter(|_| start == Start::Newest).map(moq_net::track::Position::group);
         let wanted = track::Subscription::default().with_max_age(MAX_AGE).with_start(newest);
         let mut marks = marks.subscribe(wanted).await?.ordered();
         let Some(mut record) = next_record(&mut marks).await? else { return Ok(None) };
         // On another node the newest is not known beforehand: take the last of what is already here.
-        while let Some(read) = next_record(&mut marks).now_or_never() {
-            match read? {
-                Some(newer) => record = newer,
-                None => break,
-            }
+        while start == Start::Newest
+            && let Some(read) = next_record(&mut marks).now_or_never()
+            && let Some(newer) = read?
+        {
+            record = newer;
         }
         let catalog = broadcast.track(hang::Catalog::DEFAULT_NAME)?.subscribe(hang::Catalog::default_subscription()).await?;
         let reorder = Reorder::resume(&record.reorder_us);

@@ -89,6 +89,17 @@ async fn a_viewer_starts_at_the_newest_keyframe_with_sound() {
 }
 
 #[tokio::test]
+async fn who_lists_the_past_starts_some_groups_back() {
+    let broadcast = broadcast();
+    let mut publisher = publisher(&broadcast);
+    send(&mut publisher, 0..150, 30);
+    let mut subscriber = broadcast.subscribe_from(live::Start::Oldest);
+    let frames = frames(&mut subscriber, 300).await;
+    let marks = frames.iter().filter_map(|frame| frame.mark).count();
+    assert_eq!((video(&frames).len(), marks), (150, 5));
+}
+
+#[tokio::test]
 async fn frames_come_out_in_decode_order_with_their_marks() {
     let broadcast = broadcast();
     let mut subscriber = broadcast.subscribe();
@@ -229,6 +240,22 @@ async fn a_leap_of_the_encoders_clock_begins_another_run() {
     assert_eq!(first.session, 2);
     let step = video(&after)[0].dts_us - video(&before).last().unwrap().dts_us;
     assert!((0..2_000_000).contains(&step), "{step} us");
+}
+
+#[test]
+fn configurations_that_contradict_themselves_are_refused() {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/flv_demux");
+    let mut tried = 0;
+    for seed in std::fs::read_dir(seeds).unwrap() {
+        // One byte says which kind of tag, five are the tag's own header; the rest is an avcC.
+        let bytes = std::fs::read(seed.unwrap().path()).unwrap();
+        let _ = VideoFormat::h264(&bytes[6..]);
+        tried += 1;
+    }
+    assert!(tried > 0);
+    assert!(VideoFormat::h264(&[]).is_err());
+    assert!(VideoFormat::hevc(&[1; 30]).is_err());
+    assert!(AudioFormat::aac(&[]).is_err());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::tasks::Tasks;
 use anyhow::Context as _;
 use gateway::rtmp::Listener as RtmpListener;
 use gateway::{flv, hls, moq, rtmp};
@@ -12,14 +13,12 @@ use live::Directory;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use crate::tasks::Tasks;
 
 use crate::account::password::Passwords;
 use crate::bind::{self, BindError, Door};
 use crate::broadcast::Registry;
 use crate::broadcast::journal::Journal;
 use crate::config::{Config, Listen};
-use room::Rooms;
 use crate::http::listener::{self, Serving};
 use crate::http::peer::Proxies;
 use crate::http::same_origin::PublicHost;
@@ -28,6 +27,7 @@ use crate::media::thumbnail::Thumbnails;
 use crate::media::viewers::Pulls;
 use crate::services::{Addresses, Rates, Services, Shared};
 use crate::{http, media, telemetry, tls, upkeep};
+use room::Rooms;
 
 /// The drain's share for what people are doing: requests finish, streams and rooms say goodbye.
 const GOODBYES: Duration = Duration::from_secs(6);
@@ -209,9 +209,8 @@ impl Doors {
         tasks: &Tasks,
     ) -> Option<Box<dyn Fn() + Send + Sync>> {
         let limits = &services.config.limits;
-        let moq_routes = self.moq.as_ref().map(|moq| {
-            media::moq::router(services.clone(), moq.websockets(), moq.certificate())
-        });
+        let moq_routes =
+            self.moq.as_ref().map(|moq| media::moq::router(services.clone(), moq.websockets(), moq.certificate()));
         let serving = Serving {
             router: http::router(services.clone(), moq_routes),
             tls: services.config.http.tls.then(|| certificate.server(&["h2", "http/1.1"])),

@@ -20,9 +20,9 @@ pub mod http;
 pub mod media;
 pub mod problem;
 pub mod services;
+mod tasks;
 pub mod telemetry;
 pub mod tls;
-mod tasks;
 mod upkeep;
 
 pub use app::App;

@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use crate::account::password::Passwords;
 use crate::broadcast::Registry;
 use crate::config::{Config, Limits};
-use room::Rooms;
 use crate::http::peer::Proxies;
 use crate::http::rate::Rate;
 use crate::http::same_origin::PublicHost;
 use crate::media::thumbnail::Thumbnails;
 use crate::media::viewers::Pulls;
+use room::Rooms;
 
 /// Shared by every request.
 pub type Shared = Arc<Services>;
@@ -73,10 +73,7 @@ impl Rates {
                 limits.registration_per_address_per_hour,
                 limits.registration_per_address_per_hour,
             ),
-            broadcasts: Rate::per_hour(
-                limits.broadcasts_per_account_per_hour,
-                limits.broadcasts_per_account_per_hour,
-            ),
+            broadcasts: Rate::per_hour(limits.broadcasts_per_account_per_hour, limits.broadcasts_per_account_per_hour),
             joins: Rate::per_minute(joins, joins / 2),
         }
     }

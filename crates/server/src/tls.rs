@@ -40,7 +40,8 @@ pub fn files(config: &Config) -> anyhow::Result<Files> {
     let folder = config.data_dir.join("tls");
     let files = Files { cert: folder.join("self-signed.crt"), key: folder.join("self-signed.key"), self_signed: true };
     if !files.cert.exists() || !files.key.exists() {
-        make(&files, names(config)).with_context(|| format!("make a self-signed certificate in {}", folder.display()))?;
+        make(&files, names(config))
+            .with_context(|| format!("make a self-signed certificate in {}", folder.display()))?;
     }
     Ok(files)
 }

@@ -122,7 +122,7 @@ impl Synth {
             origin_us,
             frame: 0,
             keyframe_from: 0,
-            sound_frame: sound::frame_at(origin_us).saturating_add(1),
+            sound_frame: sound::first_from(origin_us),
         })
     }
 
@@ -204,7 +204,7 @@ impl Synth {
         }
         let ahead_us = sound::start_us(self.sound_frame).saturating_sub(self.origin_us);
         self.origin_us = (self.origin_us + now_us).saturating_sub(due_us);
-        self.sound_frame = sound::frame_at(self.origin_us + ahead_us).saturating_add(1);
+        self.sound_frame = sound::first_from(self.origin_us + ahead_us);
     }
 }
 

@@ -75,9 +75,9 @@ pub(super) fn start_us(frame: u64) -> u64 {
     frame * 64_000 / 3
 }
 
-/// The sound frame being played at a time in microseconds since 1970.
-pub(super) fn frame_at(unix_us: u64) -> u64 {
-    unix_us / 64 * 3 / 1000
+/// The first sound frame that begins at a time in microseconds since 1970 or after it.
+pub(super) fn first_from(unix_us: u64) -> u64 {
+    (unix_us * 3).div_ceil(64_000)
 }
 
 /// The sound as it is before coding: sample `n` since 1970, both channels alike.

@@ -30,7 +30,8 @@ pub(super) fn tag_ms(us: i64) -> u32 {
 /// The tags a viewer needs before the first frame: metadata and codec configurations.
 pub(super) fn header(format: &Format, timestamp_ms: u32) -> Vec<Tag> {
     let tag = |kind, (head, payload)| Tag { kind, timestamp_ms, head, payload };
-    let mut tags = vec![tag(TagKind::Script, (metadata(format), Bytes::new()))];
+    // At time 0, where every encoder puts it: ffmpeg makes a track of its own out of metadata that comes later.
+    let mut tags = vec![Tag { timestamp_ms: 0, ..tag(TagKind::Script, (metadata(format), Bytes::new())) }];
     tags.extend(format.video.as_deref().map(|video| tag(TagKind::Video, video_header(video))));
     tags.extend(format.audio.as_deref().map(|audio| tag(TagKind::Audio, audio_header(audio))));
     tags

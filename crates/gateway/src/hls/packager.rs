@@ -108,7 +108,11 @@ impl Packager {
 
     async fn media(&self, state: &Snapshot, directives: Directives) -> Result<Reply, Error> {
         let extent = if directives.skip { Extent::Delta } else { Extent::Full };
-        let Some(asked) = directives.msn else { return Ok(playlist(state.media(extent))) };
+        let Some(asked) = directives.msn else {
+            // A player that knows no parts, ffmpeg for one, takes a playlist without a whole segment for a broken one.
+            let state = self.wait(|state| state.window.last_complete().is_some()).await;
+            return Ok(playlist(state.media(extent)));
+        };
         let last = state.window.last().map_or(0, |last| last.msn);
         if asked > last.saturating_add(2) {
             return Err(BadRequest::TooFar { asked, last }.into());
@@ -166,7 +170,7 @@ impl Task {
         let mut segmenter = Segmenter::new(timing::us(self.config.part_target), timing::us(live::SEGMENT_TARGET));
         let mut window = Window::new(self.config.clone());
         loop {
-            match self.follow(self.broadcast.subscribe(), &mut segmenter, &mut window).await {
+            match self.follow(self.broadcast.subscribe_from(live::Start::Oldest), &mut segmenter, &mut window).await {
                 Left::Idle => break,
                 Left::Over if self.broadcast.phase() == Phase::Ended => {
                     window.ended = true;

@@ -50,7 +50,6 @@ impl Server {
             ("FLV__FLUSH_MS", flush_ms.to_string()),
             ("LIMITS__HTTP_CONNECTIONS", "20000".into()),
             ("LIMITS__HTTP_CONNECTIONS_PER_ADDRESS", "20000".into()),
-            ("LIMITS__RTMP_CONNECTIONS", "20000".into()),
             ("LIMITS__RTMP_CONNECTIONS_PER_ADDRESS", "20000".into()),
             ("LIMITS__JOINS_PER_ADDRESS_PER_MINUTE", "1000000".into()),
             ("LOG__FILTER", "warn".into()),

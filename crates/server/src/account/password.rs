@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::Argon2;
 use tokio::sync::Semaphore;
 
 use crate::problem::Problem;

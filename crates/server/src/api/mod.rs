@@ -72,10 +72,7 @@ fn describe_failures(description: &mut OpenApi) {
     for item in description.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
         for operation in operations.into_iter().flatten() {
-            operation
-                .responses
-                .responses
-                .insert("default".into(), RefOr::T(problem.clone()));
+            operation.responses.responses.insert("default".into(), RefOr::T(problem.clone()));
         }
     }
 }

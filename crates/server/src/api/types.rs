@@ -79,11 +79,9 @@ pub struct CreatedBroadcast {
 /// Where to publish, ready to paste.
 #[derive(Serialize, ToSchema)]
 pub struct Ingest {
-    /// As the two fields of OBS. Absent when the server has RTMP off.
-    #[schema(required = true)]
-    pub rtmp: Option<ServerAndKey>,
-    #[schema(required = true)]
-    pub rtmps: Option<ServerAndKey>,
+    /// As the two fields of OBS. Where the server has one of RTMP and RTMPS off, both are the other.
+    pub rtmp: ServerAndKey,
+    pub rtmps: ServerAndKey,
     pub one_line: OneLine,
 }
 
@@ -97,10 +95,8 @@ pub struct ServerAndKey {
 /// The same as one address, for ffmpeg and encoders with one field.
 #[derive(Serialize, ToSchema)]
 pub struct OneLine {
-    #[schema(required = true)]
-    pub rtmp: Option<String>,
-    #[schema(required = true)]
-    pub rtmps: Option<String>,
+    pub rtmp: String,
+    pub rtmps: String,
 }
 
 /// A broadcast, as everyone sees it.
@@ -169,12 +165,10 @@ pub struct Urls {
     pub hls: String,
     /// Multivariant playlist without the low-latency extensions.
     pub hls_plain: String,
-    /// Connect here; the name of the broadcast there is its id. Null when MoQ is off.
-    #[schema(required = true)]
-    pub moq: Option<String>,
-    /// Null when RTMP is off.
-    #[schema(required = true)]
-    pub rtmp: Option<String>,
+    /// Connect here by WebTransport or WebSocket; the name of the broadcast there is its id. 404 when MoQ is off.
+    pub moq: String,
+    /// RTMPS when the server has RTMP off.
+    pub rtmp: String,
     pub thumbnail: String,
     /// The room's WebSocket.
     pub room: String,

@@ -85,10 +85,7 @@ pub fn warnings(upload: &Upload) -> Vec<Warning> {
         frame_rate(upload, &mut warn);
     }
     if upload.has_video && !upload.common_codec {
-        warn(
-            "codec",
-            "This video codec does not play in every browser. H.264 does.".into(),
-        );
+        warn("codec", "This video codec does not play in every browser. H.264 does.".into());
     }
     warnings
 }
@@ -105,10 +102,7 @@ fn frame_rate(upload: &Upload, warn: &mut impl FnMut(&'static str, String)) {
             ),
         );
     } else if upload.fps < LOWEST_FPS {
-        warn(
-            "fps_low",
-            format!("Only {:.0} frames a second arrive. Motion looks broken below 20.", upload.fps),
-        );
+        warn("fps_low", format!("Only {:.0} frames a second arrive. Motion looks broken below 20.", upload.fps));
     }
 }
 

@@ -14,10 +14,18 @@ use tokio_util::sync::CancellationToken;
 /// A step in the life of a broadcast, with the time it happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    Running { at_ms: i64 },
-    Interrupted { at_ms: i64 },
+    Running {
+        at_ms: i64,
+    },
+    Interrupted {
+        at_ms: i64,
+    },
     /// `started_ms` is set when the broadcast started and that is not written yet.
-    Over { over: Over, at_ms: i64, started_ms: Option<i64> },
+    Over {
+        over: Over,
+        at_ms: i64,
+        started_ms: Option<i64>,
+    },
 }
 
 /// After a failed write; grows up to [`LONGEST_PAUSE`].
@@ -43,11 +51,9 @@ impl Journal {
         let mut waiting = self.shared.waiting.lock().expect("no panic happens under this lock");
         let step = match (waiting.get(id), step) {
             // The start must not be lost in the end that overtakes it.
-            (Some(Step::Running { at_ms: began }), Step::Over { over, at_ms, .. }) => Step::Over {
-                over,
-                at_ms,
-                started_ms: Some(*began),
-            },
+            (Some(Step::Running { at_ms: began }), Step::Over { over, at_ms, .. }) => {
+                Step::Over { over, at_ms, started_ms: Some(*began) }
+            }
             (Some(Step::Running { at_ms }), Step::Interrupted { .. }) => Step::Running { at_ms: *at_ms },
             (_, step) => step,
         };

@@ -15,7 +15,6 @@ use utoipa::ToSchema;
 /// Where a broadcast stands, as the API says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[schema(as = BroadcastState)]
 pub enum State {
     /// Made, and no publisher came yet.
     NotStarted,
@@ -92,22 +91,13 @@ pub struct Machine {
 
 impl Machine {
     pub fn not_started(grace: Duration) -> Self {
-        Self {
-            inner: Inner::NotStarted,
-            grace,
-        }
+        Self { inner: Inner::NotStarted, grace }
     }
 
     /// A broadcast that was running when the server stopped: its publisher gets the grace once more.
     pub fn recovered(grace: Duration, now: Instant) -> Self {
         let until = now + grace;
-        Self {
-            inner: Inner::Interrupted {
-                until,
-                parting: Parting::Lost,
-            },
-            grace,
-        }
+        Self { inner: Inner::Interrupted { until, parting: Parting::Lost }, grace }
     }
 
     pub fn state(&self) -> State {
@@ -141,10 +131,7 @@ impl Machine {
             (Inner::Over(state), _) => Inner::Over(state),
             (_, Event::End) => Inner::Over(State::Ended),
             (_, Event::PublisherCame) => Inner::Live,
-            (Inner::Live, Event::PublisherWent(parting)) => Inner::Interrupted {
-                until: now + self.grace,
-                parting,
-            },
+            (Inner::Live, Event::PublisherWent(parting)) => Inner::Interrupted { until: now + self.grace, parting },
             (inner, Event::PublisherWent(_) | Event::Tick) => inner,
         };
         let before = (self.state(), self.interrupted());

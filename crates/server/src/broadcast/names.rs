@@ -1,7 +1,7 @@
 //! Broadcast ids and stream keys. They are drawn apart: nothing of a key can be derived from an id.
 
-use rand::rngs::SysRng;
 use rand::TryRng as _;
+use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 
 /// Letters and digits that nobody confuses when reading an id aloud.
@@ -65,11 +65,7 @@ pub(crate) fn draw(alphabet: &[u8], length: usize) -> String {
     while text.len() < length {
         SysRng.try_fill_bytes(&mut bytes).expect("the operating system has randomness");
         let letters = bytes.iter().filter(|b| usize::from(**b) < fair);
-        text.extend(
-            letters
-                .map(|b| char::from(alphabet[usize::from(*b) % alphabet.len()]))
-                .take(length - text.len()),
-        );
+        text.extend(letters.map(|b| char::from(alphabet[usize::from(*b) % alphabet.len()])).take(length - text.len()));
     }
     text
 }

@@ -86,16 +86,7 @@ struct Found {
 
 impl Registry {
     pub fn new(store: Store, directory: Directory, rooms: Rooms, journal: Journal, grace: Duration) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                store,
-                directory,
-                rooms,
-                journal,
-                grace,
-                state: Mutex::default(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { store, directory, rooms, journal, grace, state: Mutex::default() }) }
     }
 
     /// Takes up what a stopped server left RUNNING: the publishers get the grace once more, with the same key.
@@ -183,24 +174,14 @@ impl Registry {
             store::State::Running => Machine::recovered(grace, Instant::now()),
             _ => Machine::not_started(grace),
         });
-        Ok(Found {
-            id: row.id,
-            key_hash,
-            machine,
-            first_segment: first_segment(row.started_ms),
-        })
+        Ok(Found { id: row.id, key_hash, machine, first_segment: first_segment(row.started_ms) })
     }
 
     fn find_here(&self, key_hash: &[u8; 32]) -> Option<Found> {
         let running = self.lock();
         // Compared in constant time: the map's own comparison sees only hashes, and so must a clock.
         let (hash, id) = running.keys.iter().find(|(known, _)| bool::from(known[..].ct_eq(&key_hash[..])))?;
-        Some(Found {
-            id: id.clone(),
-            key_hash: *hash,
-            machine: running.machines.get(id)?.clone(),
-            first_segment: 0,
-        })
+        Some(Found { id: id.clone(), key_hash: *hash, machine: running.machines.get(id)?.clone(), first_segment: 0 })
     }
 
     /// The owner ends it. False when it was over already or is not known here.

@@ -39,7 +39,8 @@ pub fn run(Demo { setup }: Demo) -> anyhow::Result<()> {
     super::runtime()?.block_on(async {
         let app = App::start(config).await?;
         let demo = demo::Demo::start(app.services().clone()).await.context("the synthetic broadcast does not start")?;
-        let site = format!("http{}://{}", if app.services().config.http.tls { "s" } else { "" }, local(app.addresses().http));
+        let site =
+            format!("http{}://{}", if app.services().config.http.tls { "s" } else { "" }, local(app.addresses().http));
         println!();
         println!("  Oriel is live. Open  {site}/watch/{}", demo.broadcast());
         println!("  All broadcasts:      {site}/");

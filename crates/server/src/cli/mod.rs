@@ -52,7 +52,8 @@ pub struct Setup {
 impl Setup {
     fn load(self) -> anyhow::Result<Config> {
         // A name or value that is not UTF-8 cannot be one of ours, and says nothing about them.
-        let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let environment =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Ok(load(self.config.as_deref(), environment, self.overrides)?)
     }
 }

@@ -38,9 +38,7 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::OFF);
         }
-        text.parse()
-            .map(Self::at)
-            .map_err(|_| format!("{text:?} is neither \"address:port\" nor \"off\""))
+        text.parse().map(Self::at).map_err(|_| format!("{text:?} is neither \"address:port\" nor \"off\""))
     }
 }
 

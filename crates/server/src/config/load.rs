@@ -14,27 +14,17 @@ pub const PREFIX: &str = "ORIEL__";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read {file}: {source}")]
-    Unreadable {
-        file: String,
-        source: std::io::Error,
-    },
+    Unreadable { file: String, source: std::io::Error },
     #[error("{file} is not TOML: {detail}")]
     Syntax { file: String, detail: String },
     #[error("unknown key {key} in {place}{}", suggest(suggestion))]
-    UnknownKey {
-        key: String,
-        place: String,
-        suggestion: Option<String>,
-    },
+    UnknownKey { key: String, place: String, suggestion: Option<String> },
     #[error("{0}")]
     Value(String),
 }
 
 fn suggest(suggestion: &Option<String>) -> String {
-    suggestion
-        .as_ref()
-        .map(|key| format!("; did you mean {key}?"))
-        .unwrap_or_default()
+    suggestion.as_ref().map(|key| format!("; did you mean {key}?")).unwrap_or_default()
 }
 
 /// What the command line says, which wins over the environment and the file.
@@ -95,10 +85,8 @@ pub fn load(
         check_file(path, &text, &known)?;
         builder = builder.add_source(File::from_str(&text, FileFormat::Toml));
     }
-    let variables: Vec<(String, String)> = environment
-        .into_iter()
-        .filter(|(name, _)| name.starts_with(PREFIX))
-        .collect();
+    let variables: Vec<(String, String)> =
+        environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     check_environment(&variables, &known)?;
     builder = builder.add_source(
         Environment::with_prefix("ORIEL")
@@ -108,9 +96,7 @@ pub fn load(
             .with_list_parse_key("http.trusted_proxies")
             .source(Some(variables.into_iter().collect())),
     );
-    let place = file.map_or("the environment".to_owned(), |path| {
-        format!("{} or the environment", path.display())
-    });
+    let place = file.map_or("the environment".to_owned(), |path| format!("{} or the environment", path.display()));
     let mut config: Config = builder
         .build()
         .and_then(::config::Config::try_deserialize)
@@ -121,22 +107,16 @@ pub fn load(
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::Unreadable {
-        file: path.display().to_string(),
-        source,
-    })
+    std::fs::read_to_string(path).map_err(|source| Error::Unreadable { file: path.display().to_string(), source })
 }
 
 fn check_file(path: &Path, text: &str, known: &[String]) -> Result<(), Error> {
     let file = path.display().to_string();
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| Error::Syntax {
-        file: file.clone(),
-        detail: error.to_string(),
-    })?;
-    let value = serde_json::to_value(table).map_err(|error| Error::Syntax {
-        file: file.clone(),
-        detail: error.to_string(),
-    })?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| Error::Syntax { file: file.clone(), detail: error.to_string() })?;
+    let value =
+        serde_json::to_value(table).map_err(|error| Error::Syntax { file: file.clone(), detail: error.to_string() })?;
     for key in flatten(&value) {
         check_key(&key, &file, known)?;
     }
@@ -155,11 +135,7 @@ fn check_key(key: &str, place: &str, known: &[String]) -> Result<(), Error> {
     if known.iter().any(|k| k == key) {
         return Ok(());
     }
-    Err(Error::UnknownKey {
-        key: key.into(),
-        place: place.into(),
-        suggestion: nearest(key, known),
-    })
+    Err(Error::UnknownKey { key: key.into(), place: place.into(), suggestion: nearest(key, known) })
 }
 
 /// Every key as a dotted path, in the order of the struct.
@@ -174,11 +150,7 @@ pub fn flatten(value: &Value) -> Vec<String> {
         match value {
             Value::Object(map) => {
                 for (name, inner) in map {
-                    let path = if prefix.is_empty() {
-                        name.clone()
-                    } else {
-                        format!("{prefix}.{name}")
-                    };
+                    let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
                     walk(&path, inner, into);
                 }
             }

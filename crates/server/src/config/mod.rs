@@ -3,8 +3,8 @@
 //!
 //! [`load`] reads the file, the environment and the flags; [`reference`] is the list of keys in prose.
 
-pub mod load;
 mod listen;
+pub mod load;
 pub mod reference;
 #[cfg(test)]
 mod tests;
@@ -170,22 +170,13 @@ impl Default for Config {
 
 impl Default for Http {
     fn default() -> Self {
-        Self {
-            listen: Listen::any(8080),
-            tls: false,
-            public_url: None,
-            trusted_proxies: Vec::new(),
-        }
+        Self { listen: Listen::any(8080), tls: false, public_url: None, trusted_proxies: Vec::new() }
     }
 }
 
 impl Default for Rtmp {
     fn default() -> Self {
-        Self {
-            listen: Listen::any(1935),
-            tls_listen: Listen::any(1936),
-            public_host: None,
-        }
+        Self { listen: Listen::any(1935), tls_listen: Listen::any(1936), public_host: None }
     }
 }
 
@@ -197,9 +188,7 @@ impl Default for Moq {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self {
-            listen: Listen::loopback(9090),
-        }
+        Self { listen: Listen::loopback(9090) }
     }
 }
 
@@ -217,10 +206,7 @@ impl Default for Hls {
 
 impl Default for Accounts {
     fn default() -> Self {
-        Self {
-            registration: Registration::Open,
-            session_days: 30,
-        }
+        Self { registration: Registration::Open, session_days: 30 }
     }
 }
 
@@ -246,10 +232,7 @@ impl Default for Limits {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-            filter: "info,moq_relay=warn,moq_net=warn,moq_tokio=warn,noq=warn".into(),
-        }
+        Self { format: LogFormat::Text, filter: "info,moq_relay=warn,moq_net=error,moq_tokio=warn,noq=warn".into() }
     }
 }
 
@@ -262,6 +245,9 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         if self.http.listen.address().is_none() {
             return Err("http.listen: must be an address, the server has no other door".into());
+        }
+        if self.rtmp.listen == Listen::OFF && self.rtmp.tls_listen == Listen::OFF {
+            return Err("rtmp.listen, rtmp.tls_listen: one of them must be on, nobody could go live".into());
         }
         match (&self.tls.cert, &self.tls.key) {
             (Some(_), None) => return Err("tls.key: missing, tls.cert is set".into()),
@@ -293,9 +279,7 @@ fn check_public_url(url: &str) -> Result<(), String> {
     let parsed: http::Uri = url.parse().map_err(|_| format!("http.public_url: {url:?} is not a URL"))?;
     let scheme_known = matches!(parsed.scheme_str(), Some("http" | "https"));
     if !scheme_known || parsed.host().is_none() || parsed.path() != "/" || parsed.query().is_some() {
-        return Err(format!(
-            "http.public_url: {url:?} must be http(s)://host[:port] without a path"
-        ));
+        return Err(format!("http.public_url: {url:?} must be http(s)://host[:port] without a path"));
     }
     Ok(())
 }

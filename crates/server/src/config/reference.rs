@@ -47,10 +47,7 @@ pub const KEYS: &[Key] = &[
         "rtmp.listen",
         "Address of RTMP, or `off`. Stream keys travel in the clear here: see `rtmp.tls_listen`. Flag `--rtmp`.",
     ),
-    key(
-        "rtmp.tls_listen",
-        "Address of RTMPS, or `off`. Flag `--rtmps`.",
-    ),
+    key("rtmp.tls_listen", "Address of RTMPS, or `off`. Flag `--rtmps`."),
     key(
         "rtmp.public_host",
         "Host name in the RTMP addresses that the API gives. Unset: the host of `http.public_url`, else of the request.",
@@ -65,19 +62,13 @@ pub const KEYS: &[Key] = &[
         "Address of `/metrics` for Prometheus, or `off`. It has no authentication: keep it on a private address. \
          Flag `--metrics`.",
     ),
-    key(
-        "tls.cert",
-        "Certificate chain, PEM. Unset: a self-signed certificate for development, made in `data_dir`.",
-    ),
+    key("tls.cert", "Certificate chain, PEM. Unset: a self-signed certificate for development, made in `data_dir`."),
     key("tls.key", "Its private key, PEM."),
     key(
         "broadcast.grace_s",
         "Seconds a broadcast stays up after its publisher's connection dropped. The same key resumes it.",
     ),
-    key(
-        "hls.part_ms",
-        "Target duration of an LL-HLS part, 50 to 2000 ms. Shorter: less delay, more requests.",
-    ),
+    key("hls.part_ms", "Target duration of an LL-HLS part, 50 to 2000 ms. Shorter: less delay, more requests."),
     key(
         "flv.flush_ms",
         "How long HTTP-FLV and RTMP play collect frames before one write, 0 to 1000 ms. 0: each video frame at \
@@ -87,10 +78,7 @@ pub const KEYS: &[Key] = &[
         "accounts.registration",
         "`open`: anyone may make an account. `closed`: accounts come from `oriel user add` only.",
     ),
-    key(
-        "accounts.session_days",
-        "Days a sign-in lasts after its last use.",
-    ),
+    key("accounts.session_days", "Days a sign-in lasts after its last use."),
     key(
         "limits.http_connections",
         "HTTP connections at a time, all addresses together. Further ones are closed at once.",
@@ -121,31 +109,16 @@ pub const KEYS: &[Key] = &[
         "Seconds a client may read nothing while there is something to send; then it is closed.",
     ),
     key("limits.body_bytes", "Largest request body, in bytes."),
-    key(
-        "limits.login_per_address_per_minute",
-        "Sign-in attempts from one address in a minute.",
-    ),
-    key(
-        "limits.login_per_name_per_minute",
-        "Sign-in attempts on one account name in a minute, from anywhere.",
-    ),
-    key(
-        "limits.registration_per_address_per_hour",
-        "New accounts from one address in an hour.",
-    ),
-    key(
-        "limits.broadcasts_per_account_per_hour",
-        "New broadcasts of one account in an hour.",
-    ),
+    key("limits.login_per_address_per_minute", "Sign-in attempts from one address in a minute."),
+    key("limits.login_per_name_per_minute", "Sign-in attempts on one account name in a minute, from anywhere."),
+    key("limits.registration_per_address_per_hour", "New accounts from one address in an hour."),
+    key("limits.broadcasts_per_account_per_hour", "New broadcasts of one account in an hour."),
     key(
         "limits.password_hashes",
         "Password hashes computed at a time; each takes 19 MiB and tens of milliseconds of a core.",
     ),
     key("log.format", "`text` or `json`, on standard error."),
-    key(
-        "log.filter",
-        "What is logged: a level, or `target=level` pairs separated by commas. Flag `--log`.",
-    ),
+    key("log.filter", "What is logged: a level, or `target=level` pairs separated by commas. Flag `--log`."),
 ];
 
 /// The document `docs/ref/config.md`.

@@ -22,10 +22,7 @@ impl Drop for TempFile {
 }
 
 fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 #[test]
@@ -46,10 +43,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
         ("ORIEL__HTTP__TRUSTED_PROXIES", "127.0.0.1,10.0.0.0/8"),
         ("ORIEL_OTHER", "not ours"),
     ]);
-    let flags = Overrides {
-        http: Some("127.0.0.1:5".parse().unwrap()),
-        ..Overrides::default()
-    };
+    let flags = Overrides { http: Some("127.0.0.1:5".parse().unwrap()), ..Overrides::default() };
     let config = load(Some(&file.0), environment, flags).unwrap();
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:5");
     assert_eq!(config.rtmp.listen.to_string(), "127.0.0.1:4");
@@ -70,21 +64,15 @@ fn an_unknown_key_names_itself_and_its_file() {
 
 #[test]
 fn an_unknown_variable_names_itself() {
-    let error = load(None, env(&[("ORIEL__HTPP__LISTEN", "x")]), Overrides::default())
-        .unwrap_err()
-        .to_string();
+    let error = load(None, env(&[("ORIEL__HTPP__LISTEN", "x")]), Overrides::default()).unwrap_err().to_string();
     assert!(error.contains("ORIEL__HTPP__LISTEN") && error.contains("htpp.listen"), "{error}");
 }
 
 #[test]
 fn a_value_of_the_wrong_kind_names_its_key() {
-    let error = load(None, env(&[("ORIEL__HLS__PART_MS", "soon")]), Overrides::default())
-        .unwrap_err()
-        .to_string();
+    let error = load(None, env(&[("ORIEL__HLS__PART_MS", "soon")]), Overrides::default()).unwrap_err().to_string();
     assert!(error.contains("hls.part_ms"), "{error}");
-    let error = load(None, env(&[("ORIEL__RTMP__LISTEN", "1935")]), Overrides::default())
-        .unwrap_err()
-        .to_string();
+    let error = load(None, env(&[("ORIEL__RTMP__LISTEN", "1935")]), Overrides::default()).unwrap_err().to_string();
     assert!(error.contains("rtmp.listen") && error.contains("address:port"), "{error}");
 }
 

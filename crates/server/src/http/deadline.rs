@@ -21,12 +21,7 @@ pub struct Deadlined<S> {
 
 impl<S> Deadlined<S> {
     pub fn new(inner: S, first_byte: Duration, write_bound: Duration) -> Self {
-        Self {
-            inner,
-            first_byte: Some(Box::pin(tokio::time::sleep(first_byte))),
-            write_bound,
-            stalled: None,
-        }
+        Self { inner, first_byte: Some(Box::pin(tokio::time::sleep(first_byte))), write_bound, stalled: None }
     }
 
     /// Passes `progress` on, or fails when it has been pending for the bound.
@@ -36,9 +31,7 @@ impl<S> Deadlined<S> {
             return progress;
         }
         let bound = self.write_bound;
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + bound)));
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + bound)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,

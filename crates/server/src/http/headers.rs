@@ -43,11 +43,7 @@ pub async fn add(State(trusted): State<Trusted>, request: Request, next: Next) -
 /// WebSocket addresses differ from it in scheme.
 pub fn content_security_policy(host: &str) -> HeaderValue {
     let known = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-    let media = if known {
-        format!(" https://{host} wss://{host} ws://{host}")
-    } else {
-        String::new()
-    };
+    let media = if known { format!(" https://{host} wss://{host} ws://{host}") } else { String::new() };
     let policy = format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' blob:; worker-src 'self' blob:; style-src 'self'; \
          img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' blob:{media}; object-src 'none'; \

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::tasks::Tasks;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -15,7 +16,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use crate::tasks::Tasks;
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
@@ -110,15 +110,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(serving.header_timeout)
-        .max_headers(64)
-        .half_close(false);
+    builder.timer(TokioTimer::new()).header_read_timeout(serving.header_timeout).max_headers(64).half_close(false);
     let drain = serving.drain.clone();
-    let connection = builder
-        .serve_connection(TokioIo::new(stream), service(serving.router, peer))
-        .with_upgrades();
+    let connection = builder.serve_connection(TokioIo::new(stream), service(serving.router, peer)).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
         done = connection.as_mut() => return Ok(done?),

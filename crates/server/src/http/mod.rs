@@ -107,4 +107,3 @@ async fn measure(request: Request, next: Next) -> Response {
         .record(started.elapsed().as_secs_f64());
     response
 }
-

@@ -42,15 +42,8 @@ impl Proxies {
 
     /// The client of a request with these headers on this connection.
     pub fn client(&self, peer: Peer, headers: &HeaderMap, authority: Option<&str>) -> Client {
-        let host = authority
-            .or_else(|| text(headers, header::HOST.as_str()))
-            .unwrap_or("localhost")
-            .to_owned();
-        let direct = Client {
-            ip: peer.address.ip().to_canonical(),
-            https: peer.tls,
-            host,
-        };
+        let host = authority.or_else(|| text(headers, header::HOST.as_str())).unwrap_or("localhost").to_owned();
+        let direct = Client { ip: peer.address.ip().to_canonical(), https: peer.tls, host };
         if !self.trusts(direct.ip) {
             return direct;
         }
@@ -125,11 +118,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or_else(|| Problem::internal("the request came without its client"))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Problem::internal("the request came without its client"))
     }
 }
 
@@ -138,10 +127,7 @@ mod tests {
     use super::*;
 
     fn peer(ip: &str) -> Peer {
-        Peer {
-            address: SocketAddr::new(ip.parse().unwrap(), 1),
-            tls: false,
-        }
+        Peer { address: SocketAddr::new(ip.parse().unwrap(), 1), tls: false }
     }
 
     fn headers(forwarded_for: &str) -> HeaderMap {
@@ -166,11 +152,7 @@ mod tests {
 
     #[test]
     fn behind_proxies_the_last_foreign_hop_counts() {
-        let client = proxies(&["10.0.0.0/8"]).client(
-            peer("10.1.1.1"),
-            &headers("6.6.6.6, 192.0.2.7, 10.2.2.2"),
-            None,
-        );
+        let client = proxies(&["10.0.0.0/8"]).client(peer("10.1.1.1"), &headers("6.6.6.6, 192.0.2.7, 10.2.2.2"), None);
         assert_eq!(client.ip.to_string(), "192.0.2.7");
         assert!(client.https);
     }

@@ -23,13 +23,9 @@ impl<K: Hash + Eq + Clone> Rate<K> {
     pub fn new(count: u32, period: Duration, burst: u32) -> Self {
         let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(period / count.get())
-            .unwrap_or_else(|| Quota::per_second(count))
-            .allow_burst(burst);
-        Self {
-            limiter: RateLimiter::keyed(quota),
-            clock: DefaultClock::default(),
-        }
+        let quota =
+            Quota::with_period(period / count.get()).unwrap_or_else(|| Quota::per_second(count)).allow_burst(burst);
+        Self { limiter: RateLimiter::keyed(quota), clock: DefaultClock::default() }
     }
 
     pub fn per_minute(count: u32, burst: u32) -> Self {
@@ -46,8 +42,8 @@ impl<K: Hash + Eq + Clone> Rate<K> {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }
-        self.limiter.check_key(key).map_err(|until| Problem::RateLimited {
-            retry: until.wait_time_from(self.clock.now()),
-        })
+        self.limiter
+            .check_key(key)
+            .map_err(|until| Problem::RateLimited { retry: until.wait_time_from(self.clock.now()) })
     }
 }

@@ -55,11 +55,7 @@ mod tests {
         for (name, value) in pairs {
             headers.insert(*name, value.parse().unwrap());
         }
-        let client = Client {
-            ip: "127.0.0.1".parse().unwrap(),
-            https: false,
-            host: "127.0.0.1:8080".into(),
-        };
+        let client = Client { ip: "127.0.0.1".parse().unwrap(), https: false, host: "127.0.0.1:8080".into() };
         same_origin(&headers, &client, &PublicHost(Some("live.example".into()))).is_ok()
     }
 

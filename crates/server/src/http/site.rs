@@ -52,11 +52,8 @@ fn answer(path: &str, file: EmbeddedFile, client: &Client, request: &HeaderMap) 
     let etag = HeaderValue::from_str(&etag).expect("hex is a header value");
     let cache = if path.starts_with("assets/") { IMMUTABLE } else { REVALIDATE };
     let same = request.get(header::IF_NONE_MATCH).is_some_and(|known| *known == etag);
-    let mut response = if same {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        Body::from(file.data).into_response()
-    };
+    let mut response =
+        if same { StatusCode::NOT_MODIFIED.into_response() } else { Body::from(file.data).into_response() };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, etag);
     headers.insert(header::CACHE_CONTROL, cache);

@@ -38,11 +38,7 @@ pub enum Full {
 
 impl Slots {
     pub fn new(most: usize, most_per_address: usize) -> Self {
-        Self {
-            most,
-            most_per_address,
-            held: Arc::default(),
-        }
+        Self { most, most_per_address, held: Arc::default() }
     }
 
     /// A place for a connection from `ip`; `counted` is false for a proxy, which speaks for many.
@@ -60,10 +56,7 @@ impl Slots {
             *mine += 1;
         }
         held.all += 1;
-        Ok(Slot {
-            address,
-            held: self.held.clone(),
-        })
+        Ok(Slot { address, held: self.held.clone() })
     }
 
     pub fn count(&self) -> usize {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use futures::{SinkExt as _, StreamExt as _};
 use gateway::flv::{Framing, TooSlow, Viewer};
@@ -64,11 +64,13 @@ impl Watching {
     }
 }
 
-/// `GET /live/{file}`, `file` being `ID.flv`.
+/// `GET /live/{file}`, `file` being `ID.flv`. With `?clock=1` script tags between the frames tell when they were captured; other
+/// players would list those as a track of its own.
 pub async fn get(
     State(services): State<Shared>,
     client: Client,
     Path(file): Path<String>,
+    RawQuery(query): RawQuery,
     method: Method,
     version: Version,
     headers: HeaderMap,
@@ -90,7 +92,7 @@ pub async fn get(
     let upgrade = headers.contains_key(header::UPGRADE);
     let protocol = if upgrade { Protocol::FlvWebSocket } else { Protocol::Flv };
     let watching = Watching {
-        viewer: services.flv.join(&broadcast, Framing::Flv),
+        viewer: services.flv.join(&broadcast, framing(query.as_deref())),
         drain: Box::pin(services.drain.clone().cancelled_owned()),
         write_bound: Duration::from_secs(services.config.limits.write_timeout_s),
         _pull: services.pulls.join(id, protocol),
@@ -107,6 +109,11 @@ pub async fn get(
         _ => direct(watching),
     };
     Ok(streamed(body))
+}
+
+fn framing(query: Option<&str>) -> Framing {
+    let clock = query.unwrap_or_default().split('&').any(|pair| pair == "clock=1");
+    if clock { Framing::FlvWithClock } else { Framing::Flv }
 }
 
 fn streamed(body: Body) -> Response {

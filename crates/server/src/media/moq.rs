@@ -27,10 +27,11 @@ struct Doors {
 
 /// The HTTP side: sessions over WebSocket, and the certificate's hash for browsers.
 pub fn router(services: Shared, sockets: WebSockets, certificate: Certificate) -> Router {
-    Router::new()
-        .route("/moq/{id}", any(upgrade))
-        .route("/certificate.sha256", get(hash))
-        .with_state(Doors { services, sockets, certificate })
+    Router::new().route("/moq/{id}", any(upgrade)).route("/certificate.sha256", get(hash)).with_state(Doors {
+        services,
+        sockets,
+        certificate,
+    })
 }
 
 /// Decides on sessions until the relay has ended.

@@ -1,8 +1,8 @@
 //! RTMP and RTMPS: publishers by their stream key, players by the broadcast's id.
 
+use crate::tasks::Tasks;
 use gateway::flv::Framing;
 use gateway::rtmp::{Error, Goodbye, Listener, Play, Publish, Request};
-use crate::tasks::Tasks;
 
 use super::viewers::Protocol;
 use crate::broadcast;

@@ -82,7 +82,8 @@ impl Pulls {
     pub fn count(&self, id: &str) -> u32 {
         let counts = self.lock();
         let held = counts.held.get(id).copied().unwrap_or(0);
-        let hls = counts.hls.get(id).map_or(0, |players| players.values().filter(|seen| seen.elapsed() < HLS_SEEN).count());
+        let hls =
+            counts.hls.get(id).map_or(0, |players| players.values().filter(|seen| seen.elapsed() < HLS_SEEN).count());
         held.saturating_add(u32::try_from(hls).unwrap_or(u32::MAX))
     }
 

@@ -55,7 +55,11 @@ fn describe() {
     );
     describe_counter!("oriel_slow_viewers_total", Unit::Count, "Viewers closed because they fell too far behind");
     describe_gauge!("oriel_room_connections", Unit::Count, "Room WebSockets open now");
-    describe_histogram!("oriel_password_hash_seconds", Unit::Seconds, "Time to hash or check one password, queueing too");
+    describe_histogram!(
+        "oriel_password_hash_seconds",
+        Unit::Seconds,
+        "Time to hash or check one password, queueing too"
+    );
     describe_histogram!("oriel_thumbnail_seconds", Unit::Seconds, "Time to make one thumbnail, queueing too");
 }
 

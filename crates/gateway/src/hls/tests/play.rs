@@ -148,6 +148,13 @@ impl Play {
         moofs
     }
 
+    /// How many samples of a track are in all segments.
+    pub fn samples(&self, track: u32) -> usize {
+        let moofs = self.moofs();
+        let trafs = moofs.iter().flat_map(|(_, moof)| &moof.traf).filter(|traf| traf.tfhd.track_id == track);
+        trafs.flat_map(|traf| &traf.trun).map(|trun| trun.entries.len()).sum()
+    }
+
     /// The last playlist.
     pub fn last(&self) -> &Playlist {
         self.lists.last().expect("something was played")

@@ -1,9 +1,11 @@
 //! Random broadcasts obey every rule at every step.
 
+use live::{Item, Kind};
 use proptest::prelude::*;
 
 use super::media::{Encoder, Ingest, format, other_format};
 use super::play::Play;
+use crate::hls::fmp4::VIDEO_TRACK;
 
 fn encoder() -> impl Strategy<Value = Encoder> {
     let fps = prop_oneof![
@@ -45,7 +47,10 @@ proptest! {
             let format = if *other && encoder.video { other_format(encoder.audio) } else { format(encoder.video, encoder.audio) };
             ingest.session_as(encoder, format);
         }
+        let lead = |item: &&Item| matches!(item, Item::Frame(frame) if frame.kind == Kind::Video);
+        let sent = ingest.items.iter().filter(lead).count();
         let play = Play::all(ingest.items);
         play.assert_valid();
+        prop_assert_eq!(sent, play.samples(VIDEO_TRACK), "every picture is in a segment");
     }
 }

@@ -118,6 +118,19 @@ async fn a_part_is_waited_for_and_answered_at_once_when_it_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_player_that_asks_for_nothing_in_particular_gets_a_whole_segment() {
+    let mut stage = Stage::new(Encoder::default()).until(100, 4);
+    let (low_latency, plain) = (stage.ask("media.m3u8", ""), stage.ask("media-plain.m3u8", ""));
+    settle().await;
+    assert!(!low_latency.is_finished() && !plain.is_finished());
+    assert_eq!(status(stage.get("media.m3u8", "_HLS_msn=100&_HLS_part=4").await), 200, "who knows parts does not wait");
+    stage.play_to(101, 0);
+    for asked in [low_latency, plain] {
+        assert!(parse(asked.await.expect("does not panic")).segments[0].whole.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn rule_7_a_part_past_the_end_of_a_segment_is_the_first_of_the_next() {
     // Two seconds at 30 Hz are ten parts: 102.0 to 102.9.
     let mut stage = Stage::new(Encoder::default()).until(102, 9);
@@ -246,9 +259,10 @@ async fn safari_asks_and_gets_a_valid_sequence() {
         let asked = start.elapsed();
         let waiting = stage.ask("media.m3u8", &query);
         settle().await;
-        if !waiting.is_finished() {
+        while !waiting.is_finished() {
             let (msn, part) = stage.play.window.next_part().expect("playing");
             stage.play_to(msn, part);
+            settle().await;
         }
         let reply = waiting.await.expect("does not panic").expect("answered");
         let text = std::str::from_utf8(&reply.body).expect("text");

@@ -48,10 +48,7 @@ fn judge(stats: Stats, format: &live::Format) -> Health {
         connected: stats.connected,
         peer: Some(stats.peer).filter(|peer| !peer.is_empty()),
         uptime_ms: millis(stats.uptime),
-        bitrate_bps: Bitrate {
-            video: stats.bitrate.video_bps,
-            audio: stats.bitrate.audio_bps,
-        },
+        bitrate_bps: Bitrate { video: stats.bitrate.video_bps, audio: stats.bitrate.audio_bps },
         fps: (stats.fps * 10.0).round() / 10.0,
         keyframe_interval_ms: stats.keyframe_interval.map(millis),
         b_frames: stats.b_frames,

@@ -5,15 +5,16 @@ use std::net::SocketAddr;
 use crate::api::types::{Ingest, OneLine, ServerAndKey, Urls};
 use crate::broadcast::names::StreamKey;
 use crate::http::peer::Client;
+use crate::media::rtmp::{PLAY_APP, PUBLISH_APP};
 use crate::services::Services;
 
 /// Where this server is, seen from outside.
 pub struct Outside {
     /// `http` or `https`, host and port, without a slash at the end.
     site: String,
-    rtmp: Option<String>,
-    rtmps: Option<String>,
-    moq: bool,
+    /// Scheme, host and port. Where one of the two is off it is the other.
+    rtmp: String,
+    rtmps: String,
 }
 
 impl Outside {
@@ -26,12 +27,13 @@ impl Outside {
         };
         let host = config.rtmp.public_host.clone().unwrap_or_else(|| host_of(&site));
         let addresses = services.addresses.get();
-        let at = |address: Option<SocketAddr>| address.map(|address| format!("{host}:{}", address.port()));
+        let at = |scheme: &str, address: Option<SocketAddr>| Some(format!("{scheme}://{host}:{}", address?.port()));
+        let rtmp = at("rtmp", addresses.and_then(|addresses| addresses.rtmp));
+        let rtmps = at("rtmps", addresses.and_then(|addresses| addresses.rtmps));
         Self {
+            rtmp: rtmp.clone().or(rtmps.clone()).unwrap_or_default(),
+            rtmps: rtmps.or(rtmp).unwrap_or_default(),
             site,
-            rtmp: at(addresses.and_then(|addresses| addresses.rtmp)),
-            rtmps: at(addresses.and_then(|addresses| addresses.rtmps)),
-            moq: config.moq.enabled,
         }
     }
 
@@ -47,25 +49,21 @@ impl Outside {
             flv_ws: format!("{sockets}/live/{id}.flv"),
             hls: format!("{site}/hls/{id}/index.m3u8"),
             hls_plain: format!("{site}/hls/{id}/plain.m3u8"),
-            moq: self.moq.then(|| format!("{site}/moq/{id}")),
-            rtmp: self.rtmp.as_ref().map(|host| format!("rtmp://{host}/play/{id}")),
+            moq: format!("{site}/moq/{id}"),
+            rtmp: format!("{}/{PLAY_APP}/{id}", self.rtmp),
             thumbnail: format!("{site}/api/v1/broadcasts/{id}/thumbnail.jpg"),
             room: format!("{sockets}/api/v1/broadcasts/{id}/room"),
         }
     }
 
     pub fn ingest(&self, key: &StreamKey) -> Ingest {
-        let fields = |server: String| ServerAndKey { server, key: key.reveal().to_owned() };
-        let line = |server: &String| format!("{server}/{}", key.reveal());
-        let rtmp = self.rtmp.as_ref().map(|host| format!("rtmp://{host}/live"));
-        let rtmps = self.rtmps.as_ref().map(|host| format!("rtmps://{host}/live"));
+        let fields =
+            |host: &str| ServerAndKey { server: format!("{host}/{PUBLISH_APP}"), key: key.reveal().to_owned() };
+        let line = |host: &str| format!("{host}/{PUBLISH_APP}/{}", key.reveal());
         Ingest {
-            one_line: OneLine {
-                rtmp: rtmp.as_ref().map(line),
-                rtmps: rtmps.as_ref().map(line),
-            },
-            rtmp: rtmp.map(fields),
-            rtmps: rtmps.map(fields),
+            rtmp: fields(&self.rtmp),
+            rtmps: fields(&self.rtmps),
+            one_line: OneLine { rtmp: line(&self.rtmp), rtmps: line(&self.rtmps) },
         }
     }
 }

@@ -18,13 +18,20 @@ static OPENAPI: LazyLock<String> = LazyLock::new(super::openapi);
 
 /// `GET /api/openapi.json`.
 pub async fn document() -> Response {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], OPENAPI.as_str()).into_response()
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")], OPENAPI.as_str())
+        .into_response()
 }
 
 /// `GET /api/docs`.
 pub async fn page() -> Response {
     let policy = content_security_policy("");
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8".parse().expect("a header value")), (header::CONTENT_SECURITY_POLICY, policy)], PAGE)
+    (
+        [
+            (header::CONTENT_TYPE, "text/html; charset=utf-8".parse().expect("a header value")),
+            (header::CONTENT_SECURITY_POLICY, policy),
+        ],
+        PAGE,
+    )
         .into_response()
 }
 

@@ -74,11 +74,7 @@ pub async fn read(
     delete, path = "/api/v1/session", tag = "accounts", operation_id = "signOut",
     responses((status = NO_CONTENT, description = "Signed out; the answer removes the cookie")),
 )]
-pub async fn delete(
-    State(services): State<Shared>,
-    client: Client,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub async fn delete(State(services): State<Shared>, client: Client, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(token) = Token::from_headers(&headers) {
         services.store.delete_session(token.hash()).await?;
     }

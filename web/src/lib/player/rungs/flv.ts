@@ -42,7 +42,7 @@ export class FlvRung extends VideoRung {
     }
     mpegts.LoggingControl.enableAll = false;
     const player = mpegts.createPlayer(
-      { type: 'flv', isLive: true, url: new URL(this.#source.urls.flv, location.href).href },
+      { type: 'flv', isLive: true, url: withClock(this.#source.urls.flv) },
       {
         enableWorker: false,
         enableStashBuffer: false,
@@ -121,6 +121,13 @@ export class FlvRung extends VideoRung {
     const permanent = kind === mpegts.ErrorTypes.MEDIA_ERROR && detail === mpegts.ErrorDetails.MEDIA_CODEC_UNSUPPORTED;
     this.emit({ type: 'failed', reason: `${kind}: ${detail}`, permanent });
   }
+}
+
+/** The stream with `onOrielClock` tags in it; other players would list them as a track of its own. */
+function withClock(url: string): string {
+  const full = new URL(url, location.href);
+  full.searchParams.set('clock', '1');
+  return full.href;
 }
 
 interface Inner {
