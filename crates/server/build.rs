@@ -9,9 +9,8 @@ const PLACEHOLDER: &str = r#"<!doctype html>
 <title>Oriel: the site is not built</title></head>
 <body>
 <h1>The site is not in this binary</h1>
-<p>This server was built before the web part. Build it and build the server again:</p>
-<pre>make web
-make server</pre>
+<p>This server was built without the web part. This builds both:</p>
+<pre>make build</pre>
 <p>The interfaces work without it: see <a href="/api/docs">/api/docs</a>.</p>
 </body>
 </html>

@@ -1,7 +1,7 @@
 /**
  * Delay from glass to glass, read from the clock in the picture: the synthetic broadcaster draws the time at which it made
- * each picture, the page reads it from what it shows. One process makes, encodes and sends the picture, so encoder and network
- * are in the number. `SECONDS` a rung (default 60).
+ * each picture, the page reads it from what it shows. Encoder and network are in the number; with B-frames so is the time that x264
+ * holds pictures back to reorder them. `SECONDS` a rung (default 60).
  */
 
 import { test } from '@playwright/test';
@@ -14,14 +14,14 @@ const SECONDS = Number(process.env.SECONDS ?? 60);
 /** Most milliseconds at the median; plain HLS has no bound but its nature. */
 const BOUND: Record<string, number> = { moq: 200, flv: 600, llhls: 1200 };
 
-for (const [name, args] of [
-  ['no B-frames', []],
-  ['B-frames', ['--bframes', '2']],
+for (const [name, encode] of [
+  ['no B-frames', (url: string) => Encoder.synthetic(url)],
+  ['B-frames', (url: string) => Encoder.syntheticWithBFrames(url)],
 ] as const) {
   test(name, async ({ browser }) => {
     const server = await Server.start();
     const broadcast = await server.broadcast();
-    const encoder = Encoder.synthetic(broadcast.publishUrl, [...args]);
+    const encoder = encode(broadcast.publishUrl);
     const rows: string[] = [];
     try {
       await server.live(broadcast.id);

@@ -63,8 +63,8 @@ async function pull(url: string, hasVideo: boolean, hasAudio: boolean): Promise<
   }
 }
 
-/** ffmpeg says these of every live HLS stream it reads, ours or anyone's. */
-const HARMLESS = [/Opening '.*' for reading/, /keepalive request failed/];
+/** ffmpeg 5 says these of every fMP4 HLS stream it reads, anyone's: it puts the init segment before each segment itself. */
+const HARMLESS = [/Found duplicated MOOV Atom/, /Last message repeated/, /Opening '.*' for reading/, /keepalive request failed/];
 
 function complaints(log: string): string[] {
   return log.split('\n').filter((line) => line.trim() !== '' && !HARMLESS.some((pattern) => pattern.test(line)));

@@ -9,7 +9,7 @@ export class Encoder {
   #log = '';
 
   private constructor(command: string, args: string[]) {
-    this.#child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     this.#child.stderr?.on('data', (chunk: Buffer) => (this.#log = (this.#log + chunk.toString()).slice(-50_000)));
   }
 
@@ -32,6 +32,15 @@ export class Encoder {
     return new Encoder(LAB, ['publish', '--url', url, ...args]);
   }
 
+  /** The synthetic picture, encoded by x264 with two B-frames. */
+  static syntheticWithBFrames(url: string): Encoder {
+    const encode = ['ffmpeg', '-hide_banner', '-loglevel', 'error', '-f', 'rawvideo', '-pix_fmt', 'yuv420p', '-s', '640x360', '-r', '30', '-i', '-',
+      '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000', '-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-bf', '2',
+      '-g', '60', '-b:v', '800k', '-c:a', 'aac', '-ac', '2', '-f', 'flv', url].join(' ');
+    // One process group, so that a kill reaches both.
+    return new Encoder('sh', ['-c', `"${LAB}" raw | exec ${encode}`]);
+  }
+
   get log(): string {
     return this.#log;
   }
@@ -43,7 +52,7 @@ export class Encoder {
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     if (!this.running) return;
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.kill(signal);
+    process.kill(-(this.#child.pid ?? 0), signal);
     await ended;
   }
 

@@ -2,7 +2,7 @@
 //!
 //! Gateways know no accounts and no SQL: they return requests, the server decides.
 
-pub mod rtmp;
-pub mod hls;
 pub mod flv;
+pub mod hls;
 pub mod moq;
+pub mod rtmp;

@@ -127,7 +127,11 @@ async fn every_frame_comes_out_as_it_went_in() {
             let (before, after) = (frames(&source, wanted), frames(&result, wanted));
             assert_eq!(before.len(), after.len(), "{name}");
             for (before, after) in before.iter().zip(&after) {
-                assert_eq!(before.body.slice(5.min(before.body.len())..), after.body.slice(5.min(after.body.len())..), "{name}");
+                assert_eq!(
+                    before.body.slice(5.min(before.body.len())..),
+                    after.body.slice(5.min(after.body.len())..),
+                    "{name}"
+                );
             }
         }
     }

@@ -4,6 +4,7 @@
 //! - [`fanout`]: what a viewer costs the real server, beside [`floor`]s that only write the same bytes.
 //! - [`clip`]: some seconds of the synthetic broadcast, coded once and sent for ever.
 //! - [`arrivals`]: finds the capture stamps of `live::capture_sei` in any byte stream and so knows each frame's delay.
+//! - [`raw`]: the synthetic picture for other encoders.
 //! - [`process`]: cores, CPU time and memory of a process.
 //!
 //! The reader of the clock in the picture, for browsers, is `assets/read-clock.js`.
@@ -14,3 +15,4 @@ pub mod fanout;
 pub mod floor;
 pub mod process;
 pub mod publish;
+pub mod raw;

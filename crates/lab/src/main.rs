@@ -12,6 +12,7 @@ use lab::fanout::{self, Plan, Protocol, report};
 use lab::floor::{self, Every};
 use lab::process::Cores;
 use lab::publish::{self, Target};
+use lab::raw;
 
 /// Measure Oriel from outside.
 #[derive(Parser)]
@@ -25,6 +26,8 @@ struct Cli {
 enum Command {
     /// Publish the synthetic broadcast, encoded live, to an RTMP address.
     Publish(Publish),
+    /// Write the synthetic picture as raw 4:2:0 frames to standard output, in real time.
+    Raw(Raw),
     /// Measure what a viewer costs the server, beside floors that only write the same bytes.
     Fanout(Fanout),
     /// Be such a floor: write the clip to whoever connects.
@@ -51,6 +54,16 @@ struct Publish {
     /// Stop after this many seconds.
     #[arg(long)]
     seconds: Option<u64>,
+}
+
+#[derive(Args)]
+struct Raw {
+    #[arg(long, default_value_t = 640)]
+    width: usize,
+    #[arg(long, default_value_t = 360)]
+    height: usize,
+    #[arg(long, default_value_t = 30)]
+    fps: u32,
 }
 
 #[derive(Args)]
@@ -104,6 +117,10 @@ struct Floor {
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Publish(options) => publish(options),
+        Command::Raw(Raw { width, height, fps }) => {
+            raw::run(width, height, fps)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Fanout(options) => fanout(options),
         Command::Floor(Floor { rhythm, listen }) => {
             floor::run(listen, if rhythm.every_frame { Every::Frame } else { Every::Tenth })?;

@@ -187,7 +187,8 @@ impl Shared {
     pub fn begin(&self, _session: u32, format: Format) {
         self.set_format(format);
         self.meter().session();
-        self.phase.send_if_modified(|phase| *phase != Phase::Ended && std::mem::replace(phase, Phase::Live) != Phase::Live);
+        self.phase
+            .send_if_modified(|phase| *phase != Phase::Ended && std::mem::replace(phase, Phase::Live) != Phase::Live);
     }
 
     /// The publisher let go: keep its place, or finish what ended meanwhile.

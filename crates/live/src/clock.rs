@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn millisecond_rounding_leaves_no_gaps() {
         let mut clock = SampleClock::start(48_000, 10_000_000);
-        let times: Vec<i64> = (0..500).map(|n| clock.next_us(10_000_000 + (n * 1024 * 1000 / 48_000) * 1000, 1024)).collect();
+        let times: Vec<i64> =
+            (0..500).map(|n| clock.next_us(10_000_000 + (n * 1024 * 1000 / 48_000) * 1000, 1024)).collect();
         let samples: Vec<i64> = times.iter().map(|us| us * 48_000 / 1_000_000).collect();
         assert!(samples.windows(2).all(|pair| pair[1] - pair[0] == 1024));
     }

@@ -153,8 +153,10 @@ impl VideoFormat {
 
     /// The catalog entry @moq/watch and other nodes configure their decoders from.
     pub(crate) fn to_config(&self) -> Result<VideoConfig, FormatError> {
-        let codec: hang::catalog::VideoCodec =
-            self.codec_string.parse().map_err(|err| FormatError::Video { codec: self.codec, reason: format!("{err}") })?;
+        let codec: hang::catalog::VideoCodec = self
+            .codec_string
+            .parse()
+            .map_err(|err| FormatError::Video { codec: self.codec, reason: format!("{err}") })?;
         let mut config = VideoConfig::new(codec);
         config.framerate = self.fps;
         config.coded_width = Some(self.width).filter(|w| *w > 0);

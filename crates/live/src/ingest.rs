@@ -119,7 +119,13 @@ impl Ingest {
     }
 
     /// Writes a video frame; `delay_us` is how long before it is shown it is decoded.
-    pub fn video(&mut self, pts_us: i64, delay_us: i64, keyframe: bool, payload: bytes::Bytes) -> Result<(), WriteError> {
+    pub fn video(
+        &mut self,
+        pts_us: i64,
+        delay_us: i64,
+        keyframe: bool,
+        payload: bytes::Bytes,
+    ) -> Result<(), WriteError> {
         let lane = self.video.as_mut().ok_or(WriteError::NoFormat("video"))?;
         self.edge_us = self.edge_us.max(pts_us);
         lane.track.write(frame(pts_us, keyframe, payload)?)?;

@@ -114,14 +114,15 @@ impl Publisher {
             return Ok(());
         }
         let stamped = stamp(&format, &frame);
-        let begun = self.run.is_none();
-        if begun {
+        let mut broken = self.run.is_none();
+        if broken {
             self.begin_run(&shared, &frame, stamped, i64::from(format.reorder) * frame_us(&format), &format)?;
         }
         if frame.keyframe && self.format_changed {
             self.change_format(&shared, &frame, &format)?;
+            broken = true;
         }
-        self.write_video(&shared, frame, stamped, begun)
+        self.write_video(&shared, frame, stamped, broken)
     }
 
     /// Publishes an audio frame. Beside video it waits for the first keyframe; alone it begins the broadcast.
@@ -153,7 +154,13 @@ impl Publisher {
         self.write_audio(&shared, frame, &format, alone)
     }
 
-    fn write_video(&mut self, shared: &Shared, frame: SourceFrame, stamped: Option<i64>, begun: bool) -> Result<(), WriteError> {
+    fn write_video(
+        &mut self,
+        shared: &Shared,
+        frame: SourceFrame,
+        stamped: Option<i64>,
+        broken: bool,
+    ) -> Result<(), WriteError> {
         let run = self.run.as_mut().expect("begun above");
         let ingest = self.ingest.as_mut().expect("held until drop");
         let pts_us = run.anchor.media_us(frame.pts_us);
@@ -163,7 +170,7 @@ impl Publisher {
         }
         let waiting = if frame.keyframe { run.reorder.waiting() } else { Vec::new() };
         let dts_us = run.reorder.push(pts_us);
-        let place = self.segments.place(dts_us, frame.keyframe, begun);
+        let place = self.segments.place(dts_us, frame.keyframe, broken);
         if frame.keyframe {
             let captured = match stamped {
                 Some(unix_us) => Captured { unix_us, source: CaptureSource::Device },
@@ -196,7 +203,13 @@ impl Publisher {
         Ok(())
     }
 
-    fn write_audio(&mut self, shared: &Shared, frame: SourceFrame, format: &AudioFormat, lead: bool) -> Result<(), WriteError> {
+    fn write_audio(
+        &mut self,
+        shared: &Shared,
+        frame: SourceFrame,
+        format: &AudioFormat,
+        lead: bool,
+    ) -> Result<(), WriteError> {
         let run = self.run.as_mut().expect("begun by the caller");
         let ingest = self.ingest.as_mut().expect("held until drop");
         let media_us = run.anchor.media_us(frame.pts_us);
@@ -273,6 +286,8 @@ impl Publisher {
             run.reorder = Reorder::start(format.reorder, run.anchor.media_us(frame.pts_us), frame_us(format));
         }
         run.audio = None;
+        // To a player another format is another run: a discontinuity, and a segment of its own.
+        self.session += 1;
         shared.set_format(ingest.format());
         Ok(())
     }

@@ -138,7 +138,8 @@ impl Source {
         {
             record = newer;
         }
-        let catalog = broadcast.track(hang::Catalog::DEFAULT_NAME)?.subscribe(hang::Catalog::default_subscription()).await?;
+        let catalog =
+            broadcast.track(hang::Catalog::DEFAULT_NAME)?.subscribe(hang::Catalog::default_subscription()).await?;
         let reorder = Reorder::resume(&record.reorder_us);
         let mut source = Self {
             marks,
@@ -190,7 +191,11 @@ impl Source {
     }
 
     /// Reads one step into `ready`; false at the end of the broadcast.
-    async fn read(&mut self, broadcast: &broadcast::Consumer, ready: &mut VecDeque<Item>) -> Result<bool, moq_mux::Error> {
+    async fn read(
+        &mut self,
+        broadcast: &broadcast::Consumer,
+        ready: &mut VecDeque<Item>,
+    ) -> Result<bool, moq_mux::Error> {
         loop {
             for lane in [&mut self.video, &mut self.audio].into_iter().flatten() {
                 if let Some(read) = lane.fill().now_or_never() {
@@ -224,7 +229,12 @@ impl Source {
     }
 
     /// Hands out the frame read ahead of one track.
-    async fn give(&mut self, kind: Kind, broadcast: &broadcast::Consumer, ready: &mut VecDeque<Item>) -> Result<bool, moq_mux::Error> {
+    async fn give(
+        &mut self,
+        kind: Kind,
+        broadcast: &broadcast::Consumer,
+        ready: &mut VecDeque<Item>,
+    ) -> Result<bool, moq_mux::Error> {
         let lead = kind == Kind::Video || self.video.is_none();
         let Some(peeked) = self.lane(kind).and_then(|lane| lane.next.as_ref()) else { return Ok(true) };
         let (group, opens, empty) = (peeked.group, lead && peeked.first, peeked.payload.is_empty());
@@ -261,7 +271,10 @@ impl Source {
 
     /// Reads marks until the one of lead group `group` is in force; false when the marks end first.
     async fn reach(&mut self, group: u64) -> Result<bool, moq_mux::Error> {
-        while self.lead().is_some_and(|lead| self.record.lead().is_none_or(|at| at.track == lead.name && at.group < group)) {
+        while self
+            .lead()
+            .is_some_and(|lead| self.record.lead().is_none_or(|at| at.track == lead.name && at.group < group))
+        {
             match next_record(&mut self.marks).await? {
                 Some(record) => self.record = record,
                 None => return Ok(false),
@@ -271,7 +284,11 @@ impl Source {
     }
 
     /// The lead track is over: goes on with the one that the next mark names. False when there is none.
-    async fn follow_lead(&mut self, broadcast: &broadcast::Consumer, ready: &mut VecDeque<Item>) -> Result<bool, moq_mux::Error> {
+    async fn follow_lead(
+        &mut self,
+        broadcast: &broadcast::Consumer,
+        ready: &mut VecDeque<Item>,
+    ) -> Result<bool, moq_mux::Error> {
         while self.record.lead().map(|at| &at.track) == self.lead().map(|lead| &lead.name) {
             match next_record(&mut self.marks).await? {
                 Some(record) => self.record = record,

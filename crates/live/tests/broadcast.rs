@@ -157,7 +157,8 @@ async fn a_returning_publisher_continues_the_same_tracks() {
     assert!(next.keyframe && next.dts_us > last);
     let mark = next.mark.unwrap();
     assert_eq!(mark.session, 2);
-    let segments: Vec<_> = before.iter().chain(&after).filter_map(|frame| frame.mark).map(|mark| mark.segment).collect();
+    let segments: Vec<_> =
+        before.iter().chain(&after).filter_map(|frame| frame.mark).map(|mark| mark.segment).collect();
     assert!(segments.windows(2).all(|pair| pair[1] == pair[0] + 1), "{segments:?}");
 }
 

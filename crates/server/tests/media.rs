@@ -250,3 +250,53 @@ async fn a_viewer_that_reads_nothing_is_closed_and_the_others_go_on() {
     };
     tokio::time::timeout(Duration::from_secs(40), closed).await.expect("the deaf viewer was closed");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_database_a_broadcast_in_progress_resumes_and_plays() {
+    let server = Server::start().await;
+    let ann = server.signed_in("ann").await;
+    let (id, key) = server.broadcast(&ann).await;
+    let (_, other_key) = server.broadcast(&ann).await;
+    let mut encoder = Encoder::connect(&server.app, &key).await.unwrap();
+    encoder.send(30).await.unwrap();
+    phase(&server.app, &id, Phase::Live).await;
+    server.app.services().store.close().await;
+    assert_eq!(server.client().get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+
+    drop(encoder);
+    phase(&server.app, &id, Phase::Interrupted).await;
+    let mut encoder = Encoder::connect(&server.app, &key).await.expect("the key is remembered");
+    encoder.send(30).await.unwrap();
+    phase(&server.app, &id, Phase::Live).await;
+    let response = server.client().open(Method::GET, &format!("/live/{id}.flv"), None, Bytes::new()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let path = "/api/v1/broadcasts";
+    assert_eq!(server.client().get(path).await.problem(503, path), "/problems/unavailable");
+    assert!(Encoder::connect(&server.app, &other_key).await.is_err(), "a key that was never seen cannot be checked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flv_over_websocket_is_the_same_file_in_messages() {
+    use futures::StreamExt as _;
+    let server = Server::start().await;
+    let ann = server.signed_in("ann").await;
+    let (id, key) = server.broadcast(&ann).await;
+    let mut encoder = Encoder::connect(&server.app, &key).await.unwrap();
+    encoder.send(30).await.unwrap();
+    phase(&server.app, &id, Phase::Live).await;
+    let stream = tokio::net::TcpStream::connect(server.host()).await.unwrap();
+    let url = format!("ws://{}/live/{id}.flv", server.host());
+    let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+    let first = socket.next().await.expect("a message").unwrap().into_data();
+    assert_eq!(&first[..3], b"FLV");
+    ann.post(&format!("/api/v1/broadcasts/{id}/end"), &Value::Null).await;
+    let closed = async {
+        while let Some(Ok(message)) = socket.next().await {
+            if let tokio_tungstenite::tungstenite::Message::Close(Some(close)) = message {
+                return u16::from(close.code);
+            }
+        }
+        0
+    };
+    assert_eq!(tokio::time::timeout(Duration::from_secs(5), closed).await.expect("in time"), 1000);
+}

@@ -85,6 +85,21 @@ pub struct Encoded {
     pub payload: Bytes,
 }
 
+/// The picture alone, for other encoders.
+pub struct RawPicture(Scene);
+
+impl RawPicture {
+    /// Width and height in pixels are even.
+    pub fn new(width: usize, height: usize) -> Self {
+        Self(Scene::new(width, height))
+    }
+
+    /// The luma plane and the two chroma planes (4:2:0, no padding) of the picture at a time in microseconds since 1970.
+    pub fn draw(&mut self, unix_us: u64) -> [&[u8]; 3] {
+        self.0.draw(unix_us).planes.each_ref().map(|plane| &plane.samples[..])
+    }
+}
+
 /// The source of the synthetic broadcast. Encoding takes some milliseconds: keep it off an async runtime's threads.
 pub struct Synth {
     config: Config,

@@ -33,8 +33,14 @@ pub enum Error {
 pub(crate) enum Parsed {
     VideoFormat(VideoFormat),
     AudioFormat(AudioFormat),
-    Video { keyframe: bool, composition_ms: i32, payload: Bytes },
-    Audio { payload: Bytes },
+    Video {
+        keyframe: bool,
+        composition_ms: i32,
+        payload: Bytes,
+    },
+    Audio {
+        payload: Bytes,
+    },
     /// Metadata, end marks, and tracks beyond the first.
     Nothing,
 }
@@ -54,7 +60,13 @@ impl Demuxer {
     }
 
     /// Publishes what one tag carries. `timestamp_ms` is the tag's 32-bit time stamp, which wraps after 49.7 days.
-    pub fn push(&mut self, kind: TagKind, timestamp_ms: u32, body: Bytes, publisher: &mut Publisher) -> Result<(), Error> {
+    pub fn push(
+        &mut self,
+        kind: TagKind,
+        timestamp_ms: u32,
+        body: Bytes,
+        publisher: &mut Publisher,
+    ) -> Result<(), Error> {
         let parsed = parse(kind, timestamp_ms, &body)?;
         let dts_us = self.unwrap(timestamp_ms) * 1000;
         let written = match parsed {

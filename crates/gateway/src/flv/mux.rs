@@ -40,9 +40,7 @@ pub(super) fn header(format: &Format, timestamp_ms: u32) -> Vec<Tag> {
 fn video_header(format: &VideoFormat) -> (Bytes, Bytes) {
     let head = match fourcc(format.codec) {
         None => vec![tag::KEYFRAME << 4 | tag::LEGACY_AVC, tag::SEQUENCE_HEADER, 0, 0, 0],
-        Some(fourcc) => {
-            [&[tag::ENHANCED | tag::KEYFRAME << 4 | packet::SEQUENCE_START][..], &fourcc[..]].concat()
-        }
+        Some(fourcc) => [&[tag::ENHANCED | tag::KEYFRAME << 4 | packet::SEQUENCE_START][..], &fourcc[..]].concat(),
     };
     (head.into(), format.description.clone())
 }
@@ -86,7 +84,9 @@ fn video_head(codec: VideoCodec, keyframe: bool, composition_ms: u32) -> Bytes {
 fn audio_head(codec: AudioCodec) -> Bytes {
     match codec {
         AudioCodec::Aac => Bytes::from_static(&[tag::LEGACY_AAC, tag::RAW]),
-        AudioCodec::Opus => Bytes::from_static(&[tag::SOUND_ENHANCED << 4 | packet::CODED_FRAMES, b'O', b'p', b'u', b's']),
+        AudioCodec::Opus => {
+            Bytes::from_static(&[tag::SOUND_ENHANCED << 4 | packet::CODED_FRAMES, b'O', b'p', b'u', b's'])
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! gets. Playlists, segments and parts are a pure function of the broadcast's groups, so any node and any cache serves the same:
 //!
 //! ```text
-//! live::Item -> segmenter (planner, fmp4) -> window -> playlist
+//! live::Item -> segmenter (planner, part, fmp4) -> window -> playlist
 //!                    pure                     state      pure
 //! ```
 //!
@@ -13,6 +13,7 @@
 
 mod fmp4;
 mod packager;
+mod part;
 mod planner;
 mod playlist;
 mod request;

@@ -8,20 +8,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use live::{Format, Frame, Kind, Mark, Segments};
 
-use super::fmp4::{self, AUDIO_TRACK, Init, InitError, Reference, Sample, Track, VIDEO_TIMESCALE, VIDEO_TRACK};
-use super::planner::{Head, LAG_US, Planned, Planner, Timed};
+use super::fmp4::{Init, InitError};
+use super::part::{self, Part};
+use super::planner::{Head, LAG_US, Planned, Planner};
 
 /// Audio may be this much early, and still counts as on time: its times were rounded to samples, down to 8000 a second.
 const ROUNDING_US: i64 = 150;
 
 /// Audio that no segment has claimed yet is kept for this long: more than any lag that is waited for, less than a segment.
 const AUDIO_KEPT_US: i64 = 2_000_000;
-
-/// Fragment numbers count parts, and leave each segment room for this many, so that they follow from the names alone.
-const FRAGMENTS_PER_SEGMENT: u64 = 1000;
 
 /// What packaging gives, in order: `Begin`, its `Part`s, `End`, and again.
 #[derive(Clone, Debug)]
@@ -31,17 +28,6 @@ pub enum Output {
     Part(Part),
     /// The segment is complete.
     End,
-}
-
-/// A partial segment.
-#[derive(Clone, Debug)]
-pub struct Part {
-    pub duration_us: i64,
-    /// Whether it has a frame that decoding can start with.
-    pub independent: bool,
-    /// Video frames in it, from which the frame rate is known where the bitstream is silent.
-    pub frames: u32,
-    pub body: Bytes,
 }
 
 /// Packages one broadcast.
@@ -244,7 +230,7 @@ impl Segmenter {
                 out.push(Output::Begin(head, init.clone()));
             }
             let last = part.last;
-            out.push(Output::Part(finish(&init, part, audio)));
+            out.push(Output::Part(part::assemble(&init, part, &audio)));
             if last {
                 out.push(Output::End);
             }
@@ -265,70 +251,6 @@ enum Place {
     Waiting,
     /// The frame does not follow from what was seen.
     Lost,
-}
-
-/// Serialises a part with the audio that belongs to it.
-fn finish(init: &Init, part: Planned, audio: Vec<Frame>) -> Part {
-    let mut tracks = Vec::with_capacity(2);
-    let lead =
-        if init.format.video.is_some() { (VIDEO_TRACK, VIDEO_TIMESCALE) } else { (AUDIO_TRACK, audio_rate(init)) };
-    let frames = part.frames.len() as u32;
-    let independent = lead.0 == AUDIO_TRACK || part.frames.iter().any(|timed| timed.frame.keyframe);
-    // A part between two slow frames still names its lead track when it has nothing else to say.
-    if !part.frames.is_empty() || audio.is_empty() {
-        tracks.push(lead_track(lead.0, lead.1, part.start_us, part.frames));
-    }
-    if !audio.is_empty() {
-        tracks.push(audio_track(init, &audio));
-    }
-    let reference = part.head.map(|head| Reference {
-        track: lead.0,
-        media_time: fmp4::ticks(head.start_us + head.shift_us, lead.1),
-        unix_us: head.captured_us,
-    });
-    // Wraps after four million segments; players only look for a change.
-    let sequence = (part.msn * FRAGMENTS_PER_SEGMENT + u64::from(part.index) + 1) as u32;
-    Part {
-        duration_us: part.end_us - part.start_us,
-        independent,
-        frames,
-        body: fmp4::fragment(sequence, reference, &tracks),
-    }
-}
-
-fn lead_track(id: u32, timescale: u32, start_us: i64, frames: Vec<Timed>) -> Track {
-    let ticks = |time_us| fmp4::ticks(time_us, timescale);
-    let sample = |Timed { frame, end_us }| {
-        let dts = ticks(frame.dts_us);
-        Sample {
-            dts,
-            composition: (ticks(frame.pts_us) - dts) as i32,
-            duration: (ticks(end_us) - dts).max(1) as u32,
-            sync: frame.keyframe,
-            payload: frame.payload,
-        }
-    };
-    let samples: Vec<_> = frames.into_iter().map(sample).collect();
-    let start = samples.first().map_or_else(|| ticks(start_us), |sample: &Sample| sample.dts);
-    Track { id, start, samples }
-}
-
-fn audio_track(init: &Init, audio: &[Frame]) -> Track {
-    let rate = audio_rate(init);
-    let usual = init.format.audio.as_ref().map_or(0, |audio| audio.samples_per_frame);
-    let start_of = |frame: &Frame| fmp4::ticks(frame.pts_us, rate);
-    let sample = |(n, frame): (usize, &Frame)| {
-        let dts = start_of(frame);
-        // A hole within the part is bridged by the frame before it; the last frame has its usual length.
-        let duration = audio.get(n + 1).map_or(usual, |next| (start_of(next) - dts).max(1) as u32);
-        Sample { dts, composition: 0, duration, sync: true, payload: frame.payload.clone() }
-    };
-    let samples: Vec<_> = audio.iter().enumerate().map(sample).collect();
-    Track { id: AUDIO_TRACK, start: samples.first().map_or(0, |sample| sample.dts), samples }
-}
-
-fn audio_rate(init: &Init) -> u32 {
-    init.format.audio.as_ref().map_or(VIDEO_TIMESCALE, |audio| audio.rate)
 }
 
 /// Duration of an audio frame in microseconds, rounded up so that contiguous frames meet.

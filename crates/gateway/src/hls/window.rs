@@ -8,8 +8,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::fmp4::Init;
+use super::part::Part;
 use super::planner::Head;
-use super::segmenter::{Output, Part};
+use super::segmenter::Output;
 use super::{Config, timing};
 
 /// Fewer segments than this are never listed for want of memory: players start three segments from the end.

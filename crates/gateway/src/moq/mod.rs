@@ -10,7 +10,7 @@ mod websocket;
 
 pub use request::Request;
 pub use server::{Certificate, Config, Error, Identity, Running, Server};
-pub use websocket::{WebSockets, subprotocol};
+pub use websocket::{NoCommonProtocol, WebSockets, subprotocol};
 
 /// Sessions are dialled at this path, followed by the broadcast's id.
 pub const PATH: &str = "/moq/";

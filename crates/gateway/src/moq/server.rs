@@ -61,7 +61,8 @@ pub struct Certificate {
 impl Certificate {
     /// SHA-256 of the certificate in hexadecimal, by which browsers accept a self-signed one; `None` without a certificate.
     pub async fn sha256(&self) -> Option<String> {
-        let request = http::Request::get("/certificate.sha256").body(http_body_util::Empty::<bytes::Bytes>::new()).ok()?;
+        let request =
+            http::Request::get("/certificate.sha256").body(http_body_util::Empty::<bytes::Bytes>::new()).ok()?;
         let response = self.routes.clone().oneshot(request).await.ok()?;
         if !response.status().is_success() {
             return None;

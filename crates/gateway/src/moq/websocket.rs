@@ -32,6 +32,11 @@ pub enum Error {
     Session(#[from] moq_net::Error),
 }
 
+/// None of the subprotocols that a client offers is one of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("none of the offered WebSocket subprotocols is supported")]
+pub struct NoCommonProtocol;
+
 /// Serves sessions over WebSockets. Clones share.
 #[derive(Clone)]
 pub struct WebSockets {
@@ -42,14 +47,14 @@ pub struct WebSockets {
 
 /// Picks the subprotocol to answer an upgrade with, from the client's comma-separated offer.
 ///
-/// `Ok(None)` for a client that offers none, `Err` when none of its offers is ours: the upgrade must then be refused.
-pub fn subprotocol(offered: Option<&str>) -> Result<Option<String>, ()> {
+/// `Ok(None)` for a client that offers none; after an error the upgrade must be refused.
+pub fn subprotocol(offered: Option<&str>) -> Result<Option<String>, NoCommonProtocol> {
     let offered: Vec<&str> =
         offered.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     if offered.is_empty() {
         return Ok(None);
     }
-    supported().into_iter().find(|ours| offered.contains(&ours.as_str())).map(Some).ok_or(())
+    supported().into_iter().find(|ours| offered.contains(&ours.as_str())).map(Some).ok_or(NoCommonProtocol)
 }
 
 /// All subprotocols, newest first: each multiplexing with each MoQ version, then multiplexing alone.
@@ -86,7 +91,8 @@ impl WebSockets {
         let mut lease = self.auth.admit(request).await.map_err(|_| Error::Refused)?;
         let subscribe = self.cluster.subscriber(lease.token()).ok_or(Error::Refused)?.consume();
 
-        let config = WebSocketConfig::default().max_message_size(Some(LARGEST_MESSAGE)).max_frame_size(Some(LARGEST_MESSAGE));
+        let config =
+            WebSocketConfig::default().max_message_size(Some(LARGEST_MESSAGE)).max_frame_size(Some(LARGEST_MESSAGE));
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         // A viewer whose host vanished sends nothing at all; without pings its session would stay for hours.
         let mut socket = Upgraded::new(socket).with_keep_alive(KeepAlive::default());
@@ -141,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_foreign_offer_is_refused_and_no_offer_is_not() {
-        assert_eq!(subprotocol(Some("graphql-ws")), Err(()));
+        assert_eq!(subprotocol(Some("graphql-ws")), Err(NoCommonProtocol));
         assert_eq!(subprotocol(None), Ok(None));
     }
 }

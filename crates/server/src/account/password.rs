@@ -25,8 +25,8 @@ pub struct Passwords {
 impl Passwords {
     /// At most `at_once` hashes computed at a time.
     pub fn new(at_once: usize) -> Self {
-        let decoy = hash_now(&crate::broadcast::names::StreamKey::new().reveal().to_owned())
-            .expect("argon2 takes its own defaults");
+        let decoy =
+            hash_now(crate::broadcast::names::StreamKey::draw().reveal()).expect("argon2 takes its own defaults");
         Self {
             running: Arc::new(Semaphore::new(at_once)),
             admitted: Arc::new(Semaphore::new(at_once + WAITING)),

@@ -7,6 +7,8 @@ pub mod advice;
 pub mod journal;
 pub mod machine;
 pub mod names;
+mod refusal;
 pub mod registry;
 
-pub use registry::{Refusal, Registry, Session};
+pub use refusal::Refusal;
+pub use registry::{Registry, Session};

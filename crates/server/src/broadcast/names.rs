@@ -28,7 +28,8 @@ pub fn is_id(text: &str) -> bool {
 pub struct StreamKey(String);
 
 impl StreamKey {
-    pub fn new() -> Self {
+    /// A new one.
+    pub fn draw() -> Self {
         Self(format!("{KEY_PREFIX}{}", draw(BASE62, KEY_LENGTH)))
     }
 
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn keys_have_their_form_and_hide_in_debug() {
-        let key = StreamKey::new();
+        let key = StreamKey::draw();
         assert_eq!(key.reveal().len(), 35);
         assert_eq!(StreamKey::parse(key.reveal()).unwrap().hash(), key.hash());
         assert!(!format!("{key:?}").contains(key.reveal()));

@@ -13,38 +13,11 @@ use tokio::time::Instant;
 use super::journal::{Journal, Step};
 use super::machine::{Event, Machine, Parting, State};
 use super::names::StreamKey;
+use super::refusal::Refusal;
 use crate::clock::now_ms;
 
 /// How long an ended broadcast stays readable here, for HLS viewers to fetch the end.
 const LINGER: Duration = Duration::from_secs(60);
-
-/// Why a publisher is turned away. The text goes to the encoder, which shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("this stream key is not known")]
-    UnknownKey,
-    #[error("another encoder is sending to this broadcast")]
-    Busy,
-    #[error("this broadcast is over; make a new one")]
-    Over,
-    #[error("the server is stopping; try again in a minute")]
-    Draining,
-    #[error("the server cannot check the stream key at the moment; try again")]
-    Unavailable,
-}
-
-impl Refusal {
-    /// For the metric.
-    fn reason(self) -> &'static str {
-        match self {
-            Self::UnknownKey => "key",
-            Self::Busy => "busy",
-            Self::Over => "over",
-            Self::Draining => "draining",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
 
 /// All broadcasts in progress. Clones share.
 #[derive(Clone)]

@@ -27,8 +27,9 @@ impl Drop for Scratch {
 }
 
 pub fn run(Demo { setup }: Demo) -> anyhow::Result<()> {
+    let named = setup.overrides.data_dir.is_some();
     let mut config = setup.load()?;
-    let scratch = match config.data_dir == Config::default().data_dir {
+    let scratch = match !named && config.data_dir == Config::default().data_dir {
         true => {
             config.data_dir = std::env::temp_dir().join(format!("oriel-demo-{}", std::process::id()));
             Scratch(Some(config.data_dir.clone()))

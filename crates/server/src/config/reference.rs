@@ -72,7 +72,7 @@ pub const KEYS: &[Key] = &[
     key(
         "flv.flush_ms",
         "How long HTTP-FLV and RTMP play collect frames before one write, 0 to 1000 ms. 0: each video frame at \
-         once. 100: a third of the CPU per viewer, 100 ms more delay.",
+         once. 100: a third of the writes, which is most of what a viewer costs, for up to 100 ms more delay.",
     ),
     key(
         "accounts.registration",

@@ -85,7 +85,7 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 async fn announce(services: &Services, owner: &str) -> anyhow::Result<(String, StreamKey)> {
-    let key = StreamKey::new();
+    let key = StreamKey::draw();
     let id = new_id();
     let new = NewBroadcast {
         id: id.clone(),

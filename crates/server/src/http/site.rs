@@ -37,14 +37,30 @@ pub async fn serve(method: Method, uri: Uri, client: Client, headers: HeaderMap)
     {
         return answer("index.html", index, &client, &headers);
     }
+    // A person gets the site's own words and a way back; a program gets the problem document.
+    if wants_html(&headers)
+        && !path.starts_with("api/")
+        && let Some(index) = Site::get("index.html")
+    {
+        let mut response = answer("index.html", index, &client, &HeaderMap::new());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return response;
+    }
     Problem::not_found("there is nothing at this address").into_response()
+}
+
+fn wants_html(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn is_page(path: &str) -> bool {
     let mut parts = path.trim_end_matches('/').split('/');
     let first = parts.next().unwrap_or("");
     let more = parts.count();
-    PAGES.contains(&first) && more <= usize::from(first == "watch")
+    PAGES.contains(&first) && more <= usize::from(matches!(first, "watch" | "go"))
 }
 
 fn answer(path: &str, file: EmbeddedFile, client: &Client, request: &HeaderMap) -> Response {
@@ -82,10 +98,10 @@ mod tests {
 
     #[test]
     fn only_page_routes_are_pages() {
-        for page in ["", "watch/abcdefghjkmnp", "watch/abcdefghjkmnp/", "go", "signin"] {
+        for page in ["", "watch/abcdefghjkmnp", "watch/abcdefghjkmnp/", "go", "go/abcdefghjkmnp", "signin"] {
             assert!(is_page(page), "{page}");
         }
-        for other in ["assets/x.js", "robots.txt", "watch/a/b", "go/x", "wp-login.php", "api/v2/x"] {
+        for other in ["assets/x.js", "robots.txt", "watch/a/b", "go/a/b", "wp-login.php", "api/v2/x"] {
             assert!(!is_page(other), "{other}");
         }
     }

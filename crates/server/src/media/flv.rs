@@ -13,7 +13,8 @@ use axum::response::{IntoResponse, Response};
 use futures::{SinkExt as _, StreamExt as _};
 use gateway::flv::{Framing, TooSlow, Viewer};
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Version};
+use http::request::Parts;
+use http::{Method, Version};
 use tokio::sync::mpsc;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -71,9 +72,7 @@ pub async fn get(
     client: Client,
     Path(file): Path<String>,
     RawQuery(query): RawQuery,
-    method: Method,
-    version: Version,
-    headers: HeaderMap,
+    request: Parts,
     socket: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let id = file.strip_suffix(".flv").ok_or_else(Problem::no_broadcast)?;
@@ -85,11 +84,11 @@ pub async fn get(
         .get(id)
         .filter(|broadcast| broadcast.phase() != live::Phase::Ended)
         .ok_or_else(|| Problem::not_found("this broadcast is not live"))?;
-    if method == Method::HEAD {
+    if request.method == Method::HEAD {
         return Ok(streamed(Body::empty()));
     }
     services.rates.joins.check(&limited_by(client.ip))?;
-    let upgrade = headers.contains_key(header::UPGRADE);
+    let upgrade = request.headers.contains_key(header::UPGRADE);
     let protocol = if upgrade { Protocol::FlvWebSocket } else { Protocol::Flv };
     let watching = Watching {
         viewer: services.flv.join(&broadcast, framing(query.as_deref())),
@@ -104,7 +103,7 @@ pub async fn get(
             .write_buffer_size(0)
             .on_upgrade(move |socket| pump(watching, socket)));
     }
-    let body = match version {
+    let body = match request.version {
         Version::HTTP_2 => bounded(watching),
         _ => direct(watching),
     };

@@ -13,25 +13,9 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign up */
-        post: operations["create_account"];
+        /** Makes an account and signs it in. */
+        post: operations["createAccount"];
         delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["get_session"];
-        put?: never;
-        post: operations["sign_in"];
-        delete: operations["sign_out"];
         options?: never;
         head?: never;
         patch?: never;
@@ -44,9 +28,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["list_broadcasts"];
+        /** The public broadcasts that are live, newest first. */
+        get: operations["listBroadcasts"];
         put?: never;
-        post: operations["create_broadcast"];
+        /** Makes a broadcast. The answer is the only one that holds its stream key. */
+        post: operations["createBroadcast"];
         delete?: never;
         options?: never;
         head?: never;
@@ -60,7 +46,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["my_broadcasts"];
+        /** One's own broadcasts in every state, the newest 50. */
+        get: operations["listMyBroadcasts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -76,7 +63,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_broadcast"];
+        /** One broadcast. */
+        get: operations["readBroadcast"];
         put?: never;
         post?: never;
         delete?: never;
@@ -94,7 +82,8 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["end_broadcast"];
+        /** Ends one's own broadcast for good. Ending it again is no error. */
+        post: operations["endBroadcast"];
         delete?: never;
         options?: never;
         head?: never;
@@ -108,7 +97,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["broadcast_health"];
+        /** How the upload is doing. */
+        get: operations["readHealth"];
         put?: never;
         post?: never;
         delete?: never;
@@ -124,10 +114,30 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["thumbnail"];
+        /** A JPEG of the newest keyframe, at most 3 s old. */
+        get: operations["readThumbnail"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in. Renews the sign-in of somebody who comes back on another day. */
+        get: operations["readSession"];
+        put?: never;
+        /** Signs in. */
+        post: operations["signIn"];
+        /** Signs out. No error when nobody is signed in. */
+        delete: operations["signOut"];
         options?: never;
         head?: never;
         patch?: never;
@@ -140,7 +150,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["time"];
+        /** The server's clock, for a client to learn its offset. */
+        get: operations["readTime"];
         put?: never;
         post?: never;
         delete?: never;
@@ -153,143 +164,229 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Problem: {
-            type: string;
-            title: string;
+        Audio: {
             /** Format: int32 */
-            status: number;
-            detail?: string;
-            instance?: string;
+            channels: number;
+            /** @description RFC 6381, such as `mp4a.40.2`. */
+            codec: string;
+            /**
+             * Format: int32
+             * @description Samples per second.
+             */
+            rate: number;
         };
-        User: {
+        Bitrate: {
+            /** Format: int64 */
+            audio: number;
+            /** Format: int64 */
+            video: number;
+        };
+        /** @description A broadcast, as everyone sees it. */
+        Broadcast: {
+            /** Format: int64 */
+            created_at_ms: number;
+            /** Format: int64 */
+            ended_at_ms: number | null;
+            /** Format: int64 */
+            hearts: number;
+            /** @example k3m9x2ahq7wtz */
             id: string;
-            name: string;
+            /** @description RUNNING, and the publisher is away for the moment. */
+            interrupted: boolean;
+            location: components["schemas"]["Location"] | null;
+            media: components["schemas"]["Media"] | null;
+            owner: components["schemas"]["User"];
+            /** Format: int64 */
+            started_at_ms: number | null;
+            state: components["schemas"]["State"];
+            title: string;
+            urls: components["schemas"]["Urls"];
+            /**
+             * Format: int64
+             * @description Viewers now: pages that report playback, and players that pull without a page.
+             */
+            viewers: number;
+            visibility: components["schemas"]["Visibility"];
         };
-        Session: {
-            user: null | components["schemas"]["User"];
+        BroadcastList: {
+            broadcasts: components["schemas"]["Broadcast"][];
         };
+        /** @enum {string} */
+        Capture: "device" | "ingest";
+        /** @description A broadcast just made, with the secret to publish it. The secret is in no later answer. */
+        CreatedBroadcast: {
+            broadcast: components["schemas"]["Broadcast"];
+            ingest: components["schemas"]["Ingest"];
+            /** @description The publish secret. Shown this once. */
+            stream_key: string;
+            /** @description The page to watch it on. */
+            watch_url: string;
+        };
+        /** @description A name and its password. */
         Credentials: {
+            /**
+             * @description 3 to 32 characters of a-z, 0-9, `_` and `-`.
+             * @example ann
+             */
             name: string;
+            /**
+             * Format: password
+             * @description 8 to 256 characters.
+             */
             password: string;
         };
+        /** @description The upload as the server sees it, for its owner. */
+        Health: {
+            b_frames: boolean;
+            bitrate_bps: components["schemas"]["Bitrate"];
+            /** @description Who stamps the capture time. */
+            capture: components["schemas"]["Capture"];
+            /** @description A publisher is connected. */
+            connected: boolean;
+            /**
+             * Format: double
+             * @description Video frames per second over the last seconds.
+             */
+            fps: number;
+            /**
+             * Format: int64
+             * @description Media time between the last two keyframes.
+             */
+            keyframe_interval_ms: number | null;
+            /** @description Its address. */
+            peer: string | null;
+            /**
+             * Format: int64
+             * @description How long this connection has lasted.
+             */
+            uptime_ms: number;
+            warnings: components["schemas"]["Warning"][];
+        };
+        /** @description Where to publish, ready to paste. */
+        Ingest: {
+            one_line: components["schemas"]["OneLine"];
+            /** @description As the two fields of OBS. Where the server has one of RTMP and RTMPS off, both are the other. */
+            rtmp: components["schemas"]["ServerAndKey"];
+            rtmps: components["schemas"]["ServerAndKey"];
+        };
+        /** @description A place on the Earth, WGS 84, degrees. */
         Location: {
             /** Format: double */
             lat: number;
             /** Format: double */
             lng: number;
         };
-        /** @enum {string} */
-        Visibility: "public" | "unlisted";
-        /** @enum {string} */
-        State: "NOT_STARTED" | "RUNNING" | "ENDED" | "TIMED_OUT";
+        Media: {
+            audio: components["schemas"]["Audio"] | null;
+            video: components["schemas"]["Video"] | null;
+        };
+        /** @description A broadcast to be made. */
         NewBroadcast: {
+            location?: components["schemas"]["Location"] | null;
+            /**
+             * @description 1 to 120 characters.
+             * @example From the roof
+             */
             title: string;
-            location?: null | components["schemas"]["Location"];
             visibility?: components["schemas"]["Visibility"];
         };
-        VideoInfo: {
-            codec: string;
-            /** Format: int64 */
-            width: number;
-            /** Format: int64 */
-            height: number;
-            /** Format: double */
-            fps: number | null;
-            /** Format: int64 */
-            reorder: number;
-        };
-        AudioInfo: {
-            codec: string;
-            /** Format: int64 */
-            rate: number;
-            /** Format: int64 */
-            channels: number;
-        };
-        MediaInfo: {
-            video: null | components["schemas"]["VideoInfo"];
-            audio: null | components["schemas"]["AudioInfo"];
-        };
-        Urls: {
-            flv: string;
-            flv_ws: string;
-            hls: string;
-            hls_plain: string;
-            moq: string;
-            rtmp: string;
-            thumbnail: string;
-            room: string;
-        };
-        Broadcast: {
-            id: string;
-            title: string;
-            owner: components["schemas"]["User"];
-            state: components["schemas"]["State"];
-            interrupted: boolean;
-            visibility: components["schemas"]["Visibility"];
-            location: null | components["schemas"]["Location"];
-            /** Format: int64 */
-            created_at_ms: number;
-            /** Format: int64 */
-            started_at_ms: number | null;
-            /** Format: int64 */
-            ended_at_ms: number | null;
-            /** Format: int64 */
-            viewers: number;
-            /** Format: int64 */
-            hearts: number;
-            media: null | components["schemas"]["MediaInfo"];
-            urls: components["schemas"]["Urls"];
-        };
-        BroadcastList: {
-            broadcasts: components["schemas"]["Broadcast"][];
-        };
-        IngestAddress: {
-            server: string;
-            key: string;
-        };
+        /** @description The same as one address, for ffmpeg and encoders with one field. */
         OneLine: {
             rtmp: string;
             rtmps: string;
         };
-        Ingest: {
-            rtmp: components["schemas"]["IngestAddress"];
-            rtmps: components["schemas"]["IngestAddress"];
-            one_line: components["schemas"]["OneLine"];
+        /** @description The document itself (`application/problem+json`). */
+        Problem: {
+            /** @description This case in words. */
+            detail: string;
+            /** @description The path of the request. */
+            instance: string;
+            /**
+             * Format: int32
+             * @description The HTTP status again.
+             * @example 404
+             */
+            status: number;
+            /**
+             * @description The kind in words, always the same for a kind.
+             * @example Not found
+             */
+            title: string;
+            /**
+             * @description A URI reference that names the kind of problem.
+             * @example /problems/not-found
+             */
+            type: string;
         };
-        CreatedBroadcast: {
-            broadcast: components["schemas"]["Broadcast"];
-            stream_key: string;
-            ingest: components["schemas"]["Ingest"];
-            watch_url: string;
+        /** @description OBS's "Server" and "Stream Key". */
+        ServerAndKey: {
+            key: string;
+            server: string;
         };
-        Bitrate: {
-            /** Format: int64 */
-            video: number;
-            /** Format: int64 */
-            audio: number;
+        /** @description Who is signed in, if anybody. */
+        Session: {
+            user: components["schemas"]["User"] | null;
         };
-        Warning: {
-            code: string;
-            text: string;
-        };
-        Health: {
-            connected: boolean;
-            peer: string | null;
-            /** Format: int64 */
-            uptime_ms: number;
-            bitrate_bps: components["schemas"]["Bitrate"];
-            /** Format: double */
-            fps: number | null;
-            /** Format: int64 */
-            keyframe_interval_ms: number | null;
-            b_frames: boolean;
-            /** @enum {string} */
-            capture: "device" | "ingest";
-            warnings: components["schemas"]["Warning"][];
-        };
-        ServerTime: {
+        /**
+         * @description Where a broadcast stands, as the API says it.
+         * @enum {string}
+         */
+        State: "NOT_STARTED" | "RUNNING" | "ENDED" | "TIMED_OUT";
+        /** @description The server's clock. */
+        Time: {
             /** Format: int64 */
             now_ms: number;
+        };
+        /** @description Every way to a broadcast. */
+        Urls: {
+            flv: string;
+            flv_ws: string;
+            /** @description Low-latency multivariant playlist. */
+            hls: string;
+            /** @description Multivariant playlist without the low-latency extensions. */
+            hls_plain: string;
+            /** @description Connect here by WebTransport or WebSocket; the name of the broadcast there is its id. 404 when MoQ is off. */
+            moq: string;
+            /** @description The room's WebSocket. */
+            room: string;
+            /** @description RTMPS when the server has RTMP off. */
+            rtmp: string;
+            thumbnail: string;
+        };
+        /** @description An account, as everyone sees it. */
+        User: {
+            id: string;
+            name: string;
+        };
+        Video: {
+            /** @description RFC 6381, such as `avc1.64001f`. */
+            codec: string;
+            /**
+             * Format: double
+             * @description Declared frames per second, when the encoder declares it.
+             */
+            fps: number | null;
+            /** Format: int32 */
+            height: number;
+            /**
+             * Format: int32
+             * @description Frames that may be decoded ahead of one shown before them; above 0 there are B-frames.
+             */
+            reorder: number;
+            /** Format: int32 */
+            width: number;
+        };
+        /**
+         * @description Who finds a broadcast.
+         * @enum {string}
+         */
+        Visibility: "public" | "unlisted";
+        /** @description Something about the upload that viewers will notice. */
+        Warning: {
+            /** @example keyframe_interval */
+            code: string;
+            /** @description What it is, what it does, and what to change. */
+            text: string;
         };
     };
     responses: never;
@@ -300,7 +397,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    create_account: {
+    createAccount: {
         parameters: {
             query?: never;
             header?: never;
@@ -313,7 +410,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Signed up and in */
+            /** @description The account; the answer sets the session cookie */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -322,35 +419,8 @@ export interface operations {
                     "application/json": components["schemas"]["User"];
                 };
             };
-            /** @description Problem */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            429: {
+            /** @description A problem document (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -360,7 +430,7 @@ export interface operations {
             };
         };
     };
-    get_session: {
+    listBroadcasts: {
         parameters: {
             query?: never;
             header?: never;
@@ -369,96 +439,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who is signed in */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-        };
-    };
-    sign_in: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Credentials"];
-            };
-        };
-        responses: {
-            /** @description Signed in */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["User"];
-                };
-            };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    sign_out: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Signed out */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-        };
-    };
-    list_broadcasts: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Live public broadcasts, newest first */
+            /** @description Live broadcasts */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -467,9 +448,18 @@ export interface operations {
                     "application/json": components["schemas"]["BroadcastList"];
                 };
             };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
-    create_broadcast: {
+    createBroadcast: {
         parameters: {
             query?: never;
             header?: never;
@@ -482,7 +472,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Created */
+            /** @description The broadcast, its key and where to publish */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -491,35 +481,8 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedBroadcast"];
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            429: {
+            /** @description A problem document (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -529,7 +492,7 @@ export interface operations {
             };
         };
     };
-    my_broadcasts: {
+    listMyBroadcasts: {
         parameters: {
             query?: never;
             header?: never;
@@ -538,7 +501,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One's own, newest 50 */
+            /** @description The caller's broadcasts */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -547,8 +510,8 @@ export interface operations {
                     "application/json": components["schemas"]["BroadcastList"];
                 };
             };
-            /** @description Problem */
-            401: {
+            /** @description A problem document (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -558,11 +521,12 @@ export interface operations {
             };
         };
     };
-    get_broadcast: {
+    readBroadcast: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The broadcast */
                 id: string;
             };
             cookie?: never;
@@ -578,8 +542,8 @@ export interface operations {
                     "application/json": components["schemas"]["Broadcast"];
                 };
             };
-            /** @description Problem */
-            404: {
+            /** @description A problem document (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -589,18 +553,19 @@ export interface operations {
             };
         };
     };
-    end_broadcast: {
+    endBroadcast: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The broadcast */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Ended */
+            /** @description The broadcast, over */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -609,26 +574,8 @@ export interface operations {
                     "application/json": components["schemas"]["Broadcast"];
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
+            /** @description A problem document (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -638,18 +585,19 @@ export interface operations {
             };
         };
     };
-    broadcast_health: {
+    readHealth: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The broadcast */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description What the encoder sends */
+            /** @description Measurements and advice */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -658,26 +606,8 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description Problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Problem */
-            404: {
+            /** @description A problem document (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -687,28 +617,29 @@ export interface operations {
             };
         };
     };
-    thumbnail: {
+    readThumbnail: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description The broadcast */
                 id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description A picture */
+            /** @description The picture */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/jpeg": string;
+                    "image/jpeg": number[];
                 };
             };
-            /** @description Problem */
-            404: {
+            /** @description A problem document (RFC 9457) */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -718,7 +649,7 @@ export interface operations {
             };
         };
     };
-    time: {
+    readSession: {
         parameters: {
             query?: never;
             header?: never;
@@ -727,13 +658,111 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The server's clock */
+            /** @description The account signed in, or null */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ServerTime"];
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Credentials"];
+            };
+        };
+        responses: {
+            /** @description Signed in; the answer sets the session cookie */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out; the answer removes the cookie */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readTime: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Time"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -64,6 +64,24 @@ pub struct Listener {
     shutdown: CancellationToken,
 }
 
+/// Connections the kernel holds until they are accepted. With the usual 128 a burst leaves clients that believe in a connection
+/// which the kernel has forgotten.
+const BACKLOG: u32 = 1024;
+
+/// Binds the first of the addresses that can be bound.
+async fn listen(addr: impl ToSocketAddrs) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");
+    for addr in tokio::net::lookup_host(addr).await? {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        match socket.bind(addr).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(err) => last = err,
+        }
+    }
+    Err(last)
+}
+
 impl Listener {
     /// Listens on `addr`. When `shutdown` is cancelled, it lets nobody in any more.
     pub async fn bind(
@@ -72,7 +90,7 @@ impl Listener {
         config: Config,
         shutdown: CancellationToken,
     ) -> io::Result<Self> {
-        let tcp = TcpListener::bind(addr).await?;
+        let tcp = listen(addr).await?;
         let gate = Gate::new(config.connections_per_address, config.pending_connections);
         Ok(Self { tcp, tls, config: Arc::new(config), gate, negotiations: JoinSet::new(), shutdown })
     }

@@ -46,7 +46,7 @@ pub async fn create(
     let title = check_title(&new.title)?;
     let location = new.location.map(check_location).transpose()?;
     services.rates.broadcasts.check(&owner.id)?;
-    let key = StreamKey::new();
+    let key = StreamKey::draw();
     let row = store::NewBroadcast {
         id: new_id(),
         owner: owner.id.clone(),
