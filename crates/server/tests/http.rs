@@ -15,7 +15,7 @@ async fn every_failure_is_a_problem_document() {
     let server = Server::start().await;
     let client = server.signed_in("ann").await;
     let large = Bytes::from(vec![b' '; 70_000]);
-    let cases: [(Method, &str, Option<&str>, Bytes, u16, &str); 14] = [
+    let cases = [
         (Method::GET, "/api/v1/nothing", None, Bytes::new(), 404, "not-found"),
         (Method::GET, "/nothing.html", None, Bytes::new(), 404, "not-found"),
         (Method::POST, "/watch/abc", None, Bytes::new(), 404, "not-found"),

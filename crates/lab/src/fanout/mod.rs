@@ -2,8 +2,9 @@
 //! floors that only write the same bytes.
 //!
 //! A case is a way to watch and a number of viewers. Each has a fresh server, so that one case's memory is not another's:
-//! publish, wait for a second keyframe, measure the server without viewers, let the viewers join at a steady rate, let them
-//! settle, measure. What is reported of CPU is the difference to the server without viewers, over viewers and seconds.
+//! publish, let one viewer watch until the server's memory stands still (it keeps some seconds of media), measure the server
+//! so, let the others join at a steady rate, let them settle, measure. The difference, over the others and the seconds, is
+//! what a viewer costs; what the first one sets in motion for all is not.
 //!
 //! [`server`] runs the server, [`watch`] is the loop that is all viewers, [`push`] and [`hls`] are what one viewer does,
 //! [`http`] reads responses, [`report`] judges and prints.
@@ -35,8 +36,12 @@ use watch::{Door, Outcome};
 
 /// Two keyframe intervals, so that the server has whole groups to give.
 const WARM_UP: Duration = Duration::from_millis(4500);
-/// How long the server without viewers is measured.
-const IDLE: Duration = Duration::from_secs(4);
+/// How long the server with one viewer is measured.
+const ALONE: Duration = Duration::from_secs(5);
+/// Memory stands still when it has grown by less than this in [`ALONE`]...
+const STILL_KIB: i64 = 128;
+/// ...or is taken to after this.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(45);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a viewer watches.
@@ -98,7 +103,9 @@ fn cases(plan: &Plan) -> Vec<Case> {
 
 /// What was measured of one case.
 pub struct Measured {
-    pub idle: Usage,
+    /// With one viewer.
+    pub alone: Usage,
+    /// With all.
     pub busy: Usage,
     pub outcome: Outcome,
 }
@@ -147,22 +154,27 @@ fn against_floor(plan: &Plan, every: Every, viewers: usize) -> anyhow::Result<Me
 }
 
 fn measure(plan: &Plan, process: &mut Running, door: Door, viewers: usize) -> anyhow::Result<Measured> {
-    let idle = usage(process, || {
-        sleep(IDLE);
-        Ok(())
-    })?;
-    let mut watch = watch::Watch::new(door, viewers, plan.joins_per_second)?;
-    watch.join()?;
+    let mut watch = watch::Watch::new(door, plan.joins_per_second)?;
+    watch.join(1)?;
+    let patience = Instant::now() + MEMORY_PATIENCE;
+    let mut rss_kib = process.rss_kib()?;
+    let alone = loop {
+        let alone = usage(process, || watch.pass(ALONE))?;
+        if alone.rss_kib - rss_kib < STILL_KIB || Instant::now() > patience {
+            break alone;
+        }
+        rss_kib = alone.rss_kib;
+    };
+    watch.join(viewers)?;
     let busy = usage(process, || watch.measure(plan.length))?;
     process.check()?;
-    Ok(Measured { idle: idle.0, busy: busy.0, outcome: watch.finish() })
+    Ok(Measured { alone, busy, outcome: watch.finish() })
 }
 
-fn usage<T>(process: &Running, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(Usage, T)> {
+fn usage(process: &Running, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Usage> {
     let (start, cpu_ms) = (Instant::now(), process.cpu_ms()?);
-    let done = work()?;
-    let usage = Usage { cpu_ms: process.cpu_ms()? - cpu_ms, length: start.elapsed(), rss_kib: process.rss_kib()? };
-    Ok((usage, done))
+    work()?;
+    Ok(Usage { cpu_ms: process.cpu_ms()? - cpu_ms, length: start.elapsed(), rss_kib: process.rss_kib()? })
 }
 
 /// A loopback address that nobody listens on at the moment.

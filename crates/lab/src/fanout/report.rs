@@ -52,10 +52,11 @@ pub struct Row {
     #[serde(serialize_with = "as_text")]
     pub case: Case,
     pub viewers: usize,
-    /// CPU of the server beyond what it needs without viewers, per viewer and second.
+    /// CPU of the server beyond what it needs with one viewer, per further viewer and second.
     pub cpu_ms_per_viewer_s: f64,
-    /// CPU of the server with its publisher and without viewers.
-    pub idle_cpu_ms_per_s: f64,
+    /// CPU of the server with its publisher and one viewer.
+    pub alone_cpu_ms_per_s: f64,
+    /// Memory beyond that with one viewer, per further viewer.
     pub kib_per_viewer: f64,
     pub latency_p50_ms: f64,
     pub latency_p99_ms: f64,
@@ -87,19 +88,20 @@ pub struct Verdict {
 
 impl Row {
     pub(super) fn new(case: Case, viewers: usize, fps: u32, measured: Measured) -> Self {
-        let Measured { idle, busy, outcome } = measured;
+        let Measured { alone, busy, outcome } = measured;
         let rate = |cpu_ms: u64, length: Duration| cpu_ms as f64 / length.as_secs_f64();
-        let idle_rate = rate(idle.cpu_ms, idle.length);
+        let alone_rate = rate(alone.cpu_ms, alone.length);
         let count = viewers.max(1) as f64;
+        let others = viewers.saturating_sub(1).max(1) as f64;
         let (mut latency, mut join) = (outcome.latency_us, outcome.join_us);
         latency.sort_unstable();
         join.sort_unstable();
         Self {
             case,
             viewers,
-            cpu_ms_per_viewer_s: (rate(busy.cpu_ms, busy.length) - idle_rate) / count,
-            idle_cpu_ms_per_s: idle_rate,
-            kib_per_viewer: (busy.rss_kib - idle.rss_kib) as f64 / count,
+            cpu_ms_per_viewer_s: (rate(busy.cpu_ms, busy.length) - alone_rate) / others,
+            alone_cpu_ms_per_s: alone_rate,
+            kib_per_viewer: (busy.rss_kib - alone.rss_kib) as f64 / others,
             latency_p50_ms: percentile_ms(&latency, 50),
             latency_p99_ms: percentile_ms(&latency, 99),
             join_p50_ms: percentile_ms(&join, 50),
@@ -165,7 +167,7 @@ impl Verdict {
 
 /// The table's head, for rows printed with [`line`].
 pub const HEAD: &str = "\
-viewers  case                      CPU ms per     server alone  KiB per  latency ms      join ms         delivered
+viewers  case                      CPU ms per     first viewer  KiB per  latency ms      join ms         delivered
                                    viewer-second  CPU ms/s      viewer   p50     p99     p50     p95     %";
 
 /// A row as a line of the table.
@@ -175,7 +177,7 @@ pub fn line(row: &Row) -> String {
         row.viewers,
         row.case,
         row.cpu_ms_per_viewer_s,
-        row.idle_cpu_ms_per_s,
+        row.alone_cpu_ms_per_s,
         row.kib_per_viewer,
         row.latency_p50_ms,
         row.latency_p99_ms,
@@ -198,8 +200,9 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "\nCPU and memory are the difference to the same server without viewers. Latency: from sent by the publisher to whole \
-             at the viewer\n(LL-HLS: the last frame of each part). Join: from connecting to the first whole frame.\n"
+            "\nCPU and memory are the difference to the same server with one viewer, over the further viewers. Latency: from sent by \
+             the publisher to whole\nat the viewer (LL-HLS: the last frame of each part). Join: from connecting to the first \
+             whole frame.\n"
         )?;
         for row in &self.rows {
             let verdicts: Vec<String> = self.verdicts(row).iter().map(ToString::to_string).collect();
@@ -235,13 +238,13 @@ mod tests {
     fn row(case: Case, cpu_ms: u64, rss_kib: i64) -> Row {
         let usage = |cpu_ms, rss_kib| Usage { cpu_ms, length: Duration::from_secs(10), rss_kib };
         let outcome = Outcome {
-            frames: 30_000,
+            frames: 30_300,
             latency_us: (1..=100).map(|ms| ms * 200).collect(),
             join_us: vec![4_000; 100],
             length: Duration::from_secs(10),
             ..Outcome::default()
         };
-        Row::new(case, 100, 30, Measured { idle: usage(100, 10_000), busy: usage(cpu_ms, rss_kib), outcome })
+        Row::new(case, 101, 30, Measured { alone: usage(100, 10_000), busy: usage(cpu_ms, rss_kib), outcome })
     }
 
     fn report(cpu_ms: u64, rss_kib: i64) -> Report {
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn cpu_is_the_difference_to_the_server_alone_over_viewers_and_seconds() {
+    fn cpu_and_memory_are_the_difference_to_one_viewer_over_the_further_ones() {
         let report = report(388, 12_000);
         assert!((report.rows[1].cpu_ms_per_viewer_s - 0.288).abs() < 1e-9);
         assert!((report.ratio(&report.rows[1]).expect("a floor") - 1.2).abs() < 1e-9);

@@ -66,31 +66,30 @@ pub struct Watch {
     events: Events,
     buffer: Vec<u8>,
     door: Door,
-    count: usize,
     joins_per_second: u32,
     viewers: Vec<Option<Viewer>>,
     outcome: Outcome,
 }
 
 impl Watch {
-    pub fn new(door: Door, count: usize, joins_per_second: u32) -> anyhow::Result<Self> {
+    pub fn new(door: Door, joins_per_second: u32) -> anyhow::Result<Self> {
         Ok(Self {
             poll: Poll::new().context("poll")?,
             events: Events::with_capacity(2048),
             buffer: vec![0; TAIL + READ_BYTES],
             door,
-            count,
             joins_per_second: joins_per_second.max(1),
             viewers: Vec::new(),
             outcome: Outcome::default(),
         })
     }
 
-    /// Opens all viewers at the steady rate, then lets them settle.
-    pub fn join(&mut self) -> anyhow::Result<()> {
-        let start = Instant::now();
-        for number in 0..self.count {
-            self.run_until(start + Duration::from_secs(1) * number as u32 / self.joins_per_second)?;
+    /// Opens viewers at the steady rate until there are as many as wanted, then lets them settle.
+    pub fn join(&mut self, wanted: usize) -> anyhow::Result<()> {
+        let (start, had) = (Instant::now(), self.viewers.len());
+        for number in had..wanted {
+            let turn = u32::try_from(number - had).context("too many viewers")?;
+            self.run_until(start + Duration::from_secs(1) * turn / self.joins_per_second)?;
             let token = |side: Side| Token(number * 2 + usize::from(side == Side::Control));
             let viewer = match Viewer::open(&self.door, number as u64, self.poll.registry(), token) {
                 Ok(viewer) => Some(viewer),
@@ -102,6 +101,11 @@ impl Watch {
             self.viewers.push(viewer);
         }
         self.run_until(Instant::now() + SETTLE)
+    }
+
+    /// Lets the viewers watch.
+    pub fn pass(&mut self, length: Duration) -> anyhow::Result<()> {
+        self.run_until(Instant::now() + length)
     }
 
     /// Lets the viewers watch and counts.

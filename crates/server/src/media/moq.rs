@@ -69,8 +69,7 @@ async fn upgrade(State(doors): State<Doors>, client: Client, request: Request) -
         return Err(Problem::not_found("this broadcast is not live"));
     }
     let offered = text(request.headers(), header::SEC_WEBSOCKET_PROTOCOL.as_str());
-    let chosen = subprotocol(offered)
-        .map_err(|()| Problem::invalid("none of the offered WebSocket protocols is spoken here"))?;
+    let chosen = subprotocol(offered).map_err(|error| Problem::invalid(error.to_string()))?;
     let port = request.extensions().get::<Peer>().map_or(0, |peer| peer.address.port());
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
