@@ -36,7 +36,7 @@ impl Request {
         let watched: Patterns = self.broadcast().and_then(|id| id.parse::<Pattern>().ok()).into_iter().collect();
         let mut grant = Grant::new(std::iter::empty::<Pattern>().collect(), watched);
         // Names are told and asked for as they stand in the directory, not below the dialled path.
-        grant.root = Some(String::new().into());
+        grant.root = Some(String::new());
         self.admission.grant(lease::Consumer::fixed(grant));
     }
 

@@ -228,14 +228,15 @@ impl Registry {
 
     fn tell_room(&self, id: &str, machine: &Machine) {
         let state = machine.state();
-        if state == State::Running {
+        // Rooms that have said goodbye stay closed.
+        if state == State::Running && !self.is_draining() {
             let room = self.inner.rooms.open(id, state.into(), machine.interrupted());
             self.lock().rooms.insert(id.to_owned(), room);
             return;
         }
         let held = self.lock().rooms.remove(id);
         if let Some(room) = held.or_else(|| self.inner.rooms.room(id)) {
-            room.set_state(state.into(), false);
+            room.set_state(state.into(), machine.interrupted());
         }
     }
 

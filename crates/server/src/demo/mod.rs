@@ -24,6 +24,7 @@ const LETTERS: &[u8; 31] = b"abcdefghjkmnpqrstuvwxyz23456789";
 
 /// A synthetic broadcast in progress.
 pub struct Demo {
+    services: Shared,
     broadcast: String,
     password: String,
     stop: CancellationToken,
@@ -45,7 +46,7 @@ impl Demo {
         // Live, not only on its way: the first picture is there.
         let live = phases.wait_for(|phase| *phase == live::Phase::Live);
         tokio::time::timeout(upload::PATIENCE, live).await.context("no picture came in time")??;
-        Ok(Self { broadcast, password, stop })
+        Ok(Self { services, broadcast, password, stop })
     }
 
     pub fn broadcast(&self) -> &str {
@@ -56,9 +57,10 @@ impl Demo {
         &self.password
     }
 
-    /// The encoder says goodbye.
+    /// Ends the broadcast for good: its next run makes another.
     pub fn stop(&self) {
         self.stop.cancel();
+        self.services.registry.end(&self.broadcast);
     }
 }
 
