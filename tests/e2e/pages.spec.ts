@@ -49,6 +49,7 @@ test('going live: account, key, picture, health, viewers, end', async ({ page, b
   await page.keyboard.press('Enter');
   await expect(page.getByText(/waiting for your encoder/i)).toBeVisible();
   await accessible(page, 'go live, waiting');
+  await page.getByRole('button', { name: /show|reveal/i }).first().click();
   const { address, key } = await page.evaluate(() => {
     const values = [...document.querySelectorAll<HTMLInputElement>('input')].map((input) => input.value);
     return { address: values.find((value) => value.startsWith('rtmp://')) ?? '', key: values.find((value) => value.startsWith('ok_')) ?? '' };
