@@ -137,9 +137,11 @@ fn against_server(
         Protocol::Flv => Door::Flv { server: server.http, path: format!("/live/{}.flv", broadcast.id) },
         Protocol::Llhls => Door::Llhls { server: server.http, path: format!("/hls/{}/index.m3u8", broadcast.id) },
     };
-    let measured = measure(plan, &mut server.process, door, viewers)?;
+    let measured = measure(plan, &mut server.process, door, viewers);
+    // A server that is gone explains everything else that failed.
+    server.check()?;
     publisher.check()?;
-    Ok(measured)
+    measured
 }
 
 fn against_floor(plan: &Plan, every: Every, viewers: usize) -> anyhow::Result<Measured> {

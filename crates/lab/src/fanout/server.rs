@@ -84,7 +84,7 @@ impl Server {
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
-            self.process.check().with_context(|| self.log())?;
+            self.check()?;
             match self.request("GET", "/readyz", "", "") {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() > until => return Err(error.context("the server is not ready")),
@@ -93,8 +93,13 @@ impl Server {
         }
     }
 
-    fn log(&self) -> String {
-        fs::read_to_string(self.data.join("server.log")).unwrap_or_default()
+    /// An error with the end of its log if the server has ended.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        self.process.check().with_context(|| {
+            let log = fs::read_to_string(self.data.join("server.log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            format!("the server's last words:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"))
+        })
     }
 
     /// One request on its own connection; head and body of a 2xx answer.
