@@ -97,7 +97,10 @@ fn cases(plan: &Plan) -> Vec<Case> {
         cases.push(Case::Floor(Every::Tenth));
         let pushed = plan.protocols.iter().filter(|&&protocol| protocol != Protocol::Llhls);
         cases.extend(pushed.map(|&protocol| Case::Server { protocol, flush_ms }));
+        cases.push(Case::Floor(Every::Tenth));
     }
+    // Floors are measured before and after, and the lower counts: a neighbour that disturbs one must not flatter the server.
+    cases.push(Case::Floor(Every::Frame));
     cases
 }
 

@@ -113,14 +113,15 @@ impl Row {
 }
 
 impl Report {
-    /// The floor a row is compared with: the one that sends as often, with as many viewers.
+    /// The floor a row is compared with: the lowest that sends as often, with as many viewers.
     fn floor(&self, row: &Row) -> Option<&Row> {
         let every = match row.case {
             Case::Server { protocol: Protocol::Llhls, .. } | Case::Floor(_) => return None,
             Case::Server { flush_ms: 0, .. } => Every::Frame,
             Case::Server { .. } => Every::Tenth,
         };
-        self.rows.iter().find(|floor| floor.case == Case::Floor(every) && floor.viewers == row.viewers)
+        let floors = self.rows.iter().filter(|floor| floor.case == Case::Floor(every) && floor.viewers == row.viewers);
+        floors.min_by(|a, b| a.cpu_ms_per_viewer_s.total_cmp(&b.cpu_ms_per_viewer_s))
     }
 
     fn ratio(&self, row: &Row) -> Option<f64> {
@@ -249,7 +250,8 @@ mod tests {
 
     fn report(cpu_ms: u64, rss_kib: i64) -> Report {
         let flv = Case::Server { protocol: Protocol::Flv, flush_ms: 0 };
-        let rows = vec![row(Case::Floor(Every::Frame), 340, 10_000), row(flv, cpu_ms, rss_kib)];
+        let floor = |cpu_ms| row(Case::Floor(Every::Frame), cpu_ms, 10_000);
+        let rows = vec![floor(340), row(flv, cpu_ms, rss_kib), floor(400)];
         Report { bitrate_bps: 1_500_000, seconds: 10.0, rows }
     }
 
