@@ -189,7 +189,10 @@ async fn a_restarted_server_lets_the_same_key_resume_and_numbers_go_on() {
     let Server { app, dir } = running;
     let start = std::time::Instant::now();
     app.drain().await;
-    assert!(start.elapsed() < Duration::from_secs(2), "a publisher that leaves must not reopen a room that was drained");
+    assert!(
+        start.elapsed() < Duration::from_secs(2),
+        "a publisher that leaves must not reopen a room that was drained"
+    );
 
     let app = App::start(config(&dir)).await.unwrap();
     let again = Server { app, dir };
