@@ -8,7 +8,7 @@ export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oriel/target
 CARGO := cargo
 BIN := $(CARGO_TARGET_DIR)/release
 
-.PHONY: help setup setup-test web build demo test check fmt rust-test web-check e2e bench-latency bench-fanout fuzz
+.PHONY: help setup setup-test web checkout build demo test check fmt rust-test web-check e2e bench-latency bench-fanout fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,7 +22,7 @@ setup-test: ## install what testing needs
 web: setup ## build the site
 	cd web && npm run --silent build
 
-build: web ## build the server in release
+build: web checkout ## build the server in release
 	$(CARGO) build --release --locked --bin oriel
 
 demo: build ## a server with a synthetic broadcaster, live at once
@@ -30,7 +30,13 @@ demo: build ## a server with a synthetic broadcaster, live at once
 
 test: setup-test check rust-test e2e ## all checks and tests
 
-check: setup-test web ## format, lints and the web's checks
+# Cargo tells checkouts that share a target folder apart by time alone, and would run the other one's older build.
+checkout:
+	@mkdir -p $(CARGO_TARGET_DIR)
+	@[ "$$(cat $(CARGO_TARGET_DIR)/checkout 2>/dev/null)" = "$(CURDIR)" ] || find crates -name '*.rs' -exec touch {} +
+	@echo "$(CURDIR)" >$(CARGO_TARGET_DIR)/checkout
+
+check: setup-test web checkout ## format, lints and the web's checks
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	cd web && npm run --silent check
@@ -38,18 +44,18 @@ check: setup-test web ## format, lints and the web's checks
 fmt: ## format the Rust code
 	$(CARGO) fmt --all
 
-rust-test: setup-test web ## unit and integration tests in Rust, with real ffmpeg
+rust-test: setup-test web checkout ## unit and integration tests in Rust, with real ffmpeg
 	$(CARGO) test --release --locked --workspace
 
-e2e: setup-test web ## end-to-end tests: the real binary, ffmpeg and Chromium
+e2e: setup-test web checkout ## end-to-end tests: the real binary, ffmpeg and Chromium
 	$(CARGO) test --release --locked --workspace --no-run --quiet
 	cd tests && ORIEL=$(BIN)/oriel ORIEL_LAB=$(BIN)/oriel-lab npx playwright test
 
-bench-latency: setup-test web ## delay from glass to glass on each rung
+bench-latency: setup-test web checkout ## delay from glass to glass on each rung
 	$(CARGO) test --release --locked --workspace --no-run --quiet
 	cd tests && ORIEL=$(BIN)/oriel ORIEL_LAB=$(BIN)/oriel-lab npx playwright test --config bench/playwright.config.ts
 
-bench-fanout: setup-test web ## what a viewer costs, beside a floor that only writes
+bench-fanout: setup-test web checkout ## what a viewer costs, beside a floor that only writes
 	$(CARGO) test --release --locked --workspace --no-run --quiet
 	$(BIN)/oriel-lab fanout --server $(BIN)/oriel
 

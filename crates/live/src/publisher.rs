@@ -56,6 +56,8 @@ struct Run {
     audio: Option<SampleClock>,
     audio_group_us: i64,
     last_dts_us: i64,
+    /// The latest presentation time of a video frame so far: one before it is a B-frame.
+    shown_us: i64,
 }
 
 /// Feeds a broadcast. Dropping it leaves the broadcast interrupted: it stays up and can be published to again.
@@ -181,6 +183,8 @@ impl Publisher {
             shared.set_segments(self.segments);
         }
         run.last_dts_us = dts_us;
+        let reordered = pts_us < run.shown_us;
+        run.shown_us = run.shown_us.max(pts_us);
         let bytes = frame.payload.len();
         let kept = frame.keyframe.then(|| frame.payload.clone());
         match ingest.video(pts_us, pts_us - dts_us, frame.keyframe, frame.payload) {
@@ -199,7 +203,7 @@ impl Publisher {
             shared.set_keyframe(self.format.video.clone(), payload, pts_us);
             meter = shared.meter();
         }
-        meter.frame(Kind::Video, bytes, pts_us < ingest.edge_us);
+        meter.frame(Kind::Video, bytes, reordered);
         Ok(())
     }
 
@@ -269,6 +273,7 @@ impl Publisher {
             audio: None,
             audio_group_us: i64::MIN,
             last_dts_us: 0,
+            shown_us: i64::MIN,
         });
         self.run.as_mut().expect("just set").anchor.follow(frame.dts_us);
         shared.begin(self.session, ingest.format());

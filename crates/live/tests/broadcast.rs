@@ -137,6 +137,17 @@ async fn b_frames_get_decode_times_before_their_presentation() {
 }
 
 #[tokio::test]
+async fn sound_ahead_of_the_picture_makes_no_b_frames() {
+    let broadcast = broadcast();
+    let mut publisher = publisher(&broadcast);
+    for n in 0..60 {
+        publisher.video(frame(n, n == 0)).unwrap();
+        publisher.audio(frame(n + 4, true)).unwrap();
+    }
+    assert!(!broadcast.stats().b_frames);
+}
+
+#[tokio::test]
 async fn a_returning_publisher_continues_the_same_tracks() {
     let broadcast = broadcast();
     let mut subscriber = broadcast.subscribe();

@@ -186,9 +186,14 @@ async fn a_restarted_server_lets_the_same_key_resume_and_numbers_go_on() {
     encoder.send(90).await.unwrap();
     state(&ann, &id, "RUNNING", false).await;
     let before = running.app.services().directory.get(&id).unwrap().next_segment();
+    let mut phases = running.app.services().directory.get(&id).unwrap().phases();
     let Server { app, dir } = running;
     let start = std::time::Instant::now();
-    app.drain().await;
+    let leaves = async {
+        let _ = phases.wait_for(|now| *now == Phase::Interrupted).await;
+        drop(encoder);
+    };
+    tokio::join!(app.drain(), leaves);
     assert!(
         start.elapsed() < Duration::from_secs(2),
         "a publisher that leaves must not reopen a room that was drained"
