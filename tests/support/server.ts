@@ -60,6 +60,7 @@ export class Server {
       'rtmp.listen': `127.0.0.1:${ports.rtmp}`,
       'rtmp.tls_listen': `127.0.0.1:${ports.rtmps}`,
       'metrics.listen': `127.0.0.1:${ports.metrics}`,
+      'rtc.listen': '127.0.0.1:0',
       ...settings,
     };
     const env: NodeJS.ProcessEnv = { ...process.env };

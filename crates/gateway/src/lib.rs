@@ -5,4 +5,5 @@
 pub mod flv;
 pub mod hls;
 pub mod moq;
+pub mod rtc;
 pub mod rtmp;

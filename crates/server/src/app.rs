@@ -1,5 +1,6 @@
 //! The server, assembled. [`App::start`] is the order of assembly, [`App::drain`] the order of taking apart.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::tasks::Tasks;
 use anyhow::Context as _;
 use gateway::rtmp::Listener as RtmpListener;
-use gateway::{flv, hls, moq, rtmp};
+use gateway::{flv, hls, moq, rtc, rtmp};
 use live::Directory;
 use store::Store;
 use tokio::net::TcpListener;
@@ -18,7 +19,7 @@ use crate::account::password::Passwords;
 use crate::bind::{self, BindError, Door};
 use crate::broadcast::Registry;
 use crate::broadcast::journal::Journal;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Limits, Listen};
 use crate::http::listener::{self, Serving};
 use crate::http::peer::Proxies;
 use crate::http::same_origin::PublicHost;
@@ -56,6 +57,7 @@ struct Doors {
     rtmp: Option<RtmpListener>,
     rtmps: Option<RtmpListener>,
     metrics: Option<TcpListener>,
+    rtc: Option<(rtc::Endpoint, rtc::Running)>,
     moq: Option<moq::Server>,
 }
 
@@ -109,6 +111,7 @@ impl App {
             rates: Rates::new(&config.limits),
             proxies: Proxies::parse(&config.http.trusted_proxies).map_err(anyhow::Error::msg)?,
             public_host: public_host(&config),
+            tasks: tasks.clone(),
             addresses: OnceLock::new(),
             thumbnails: Thumbnails::default(),
             pulls: Pulls::default(),
@@ -119,6 +122,7 @@ impl App {
             rooms,
             flv,
             hls,
+            rtc: doors.rtc.as_ref().map(|(endpoint, _)| endpoint.clone()),
             config,
         });
         background.spawn(upkeep::run(services.clone(), stop_background.clone()));
@@ -185,9 +189,10 @@ impl Doors {
         let plain = rtmp_door(bind::RTMP, config.rtmp.listen, None, &limits, &drain).await?;
         let secure = certificate.server(&[]);
         let rtmps = rtmp_door(bind::RTMPS, config.rtmp.tls_listen, Some(secure), &limits, &drain).await?;
+        let rtc = config.rtc.listen.address().map(|address| rtc_door(address, &config.limits)).transpose()?;
         let metrics = config.metrics.listen.address();
         let metrics = metrics.map(|address| bind::tcp(bind::METRICS, address)).transpose()?;
-        Ok(Self { http, rtmp: plain, rtmps, metrics, moq })
+        Ok(Self { http, rtmp: plain, rtmps, metrics, rtc, moq })
     }
 
     fn addresses(&self) -> std::io::Result<Addresses> {
@@ -197,6 +202,7 @@ impl Doors {
             rtmps: self.rtmps.as_ref().map(RtmpListener::local_addr).transpose()?,
             metrics: self.metrics.as_ref().map(TcpListener::local_addr).transpose()?,
             udp: self.moq.as_ref().map(moq::Server::local_addr),
+            rtc: self.rtc.as_ref().map(|(endpoint, _)| endpoint.local_addr()),
         })
     }
 
@@ -228,6 +234,10 @@ impl Doors {
             tasks.spawn(listener::serve(metrics, serving));
         }
         tasks.spawn(listener::serve(self.http, serving));
+        if let Some((_, running)) = self.rtc {
+            // Sessions say goodbye in the drain: what carries their datagrams ends after them.
+            tasks.spawn(running.serve(services.drain.clone()));
+        }
         for listener in [self.rtmp, self.rtmps].into_iter().flatten() {
             tasks.spawn(media::rtmp::serve(listener, services.clone(), tasks.clone()));
         }
@@ -238,6 +248,11 @@ impl Doors {
             Box::new(drain) as Box<dyn Fn() + Send + Sync>
         })
     }
+}
+
+fn rtc_door(address: SocketAddr, limits: &Limits) -> Result<(rtc::Endpoint, rtc::Running), BindError> {
+    let config = rtc::Config { sessions: limits.webrtc_sessions, ..rtc::Config::default() };
+    rtc::Endpoint::bind(address, config).map_err(|source| BindError::new(bind::RTC, "UDP", address, source))
 }
 
 async fn rtmp_door(

@@ -24,6 +24,9 @@ pub enum Problem {
     /// Name and password do not belong together; which of them is wrong is not said.
     #[error("name or password is wrong")]
     BadCredentials,
+    /// A publisher without a stream key, or with one that is not known.
+    #[error("send the stream key as a bearer token: Authorization: Bearer ok_...")]
+    StreamKey,
     /// Signed in, and not allowed.
     #[error("{0}")]
     Forbidden(Cow<'static, str>),
@@ -98,6 +101,7 @@ impl Problem {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", "Malformed request"),
             Self::SignInRequired => (StatusCode::UNAUTHORIZED, "sign-in-required", "Not signed in"),
             Self::BadCredentials => (StatusCode::UNAUTHORIZED, "bad-credentials", "Sign-in failed"),
+            Self::StreamKey => (StatusCode::UNAUTHORIZED, "stream-key", "Stream key refused"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Not allowed"),
             Self::CrossSite(_) => (StatusCode::FORBIDDEN, "cross-site", "Cross-site write refused"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
@@ -156,7 +160,7 @@ pub fn finish(response: Response, path: &str) -> Response {
         None => return response,
     };
     let mut rendered = problem.render(path);
-    for name in [header::ALLOW, header::SET_COOKIE, header::ACCESS_CONTROL_ALLOW_ORIGIN] {
+    for name in [header::ALLOW, header::WWW_AUTHENTICATE, header::SET_COOKIE, header::ACCESS_CONTROL_ALLOW_ORIGIN] {
         if let Some(value) = response.headers().get(&name) {
             rendered.headers_mut().insert(name, value.clone());
         }

@@ -15,6 +15,7 @@ use crate::http::rate::Rate;
 use crate::http::same_origin::PublicHost;
 use crate::media::thumbnail::Thumbnails;
 use crate::media::viewers::Pulls;
+use crate::tasks::Tasks;
 use room::Rooms;
 
 /// Shared by every request.
@@ -32,8 +33,12 @@ pub struct Services {
     pub pulls: Pulls,
     pub flv: gateway::flv::Packagers,
     pub hls: gateway::hls::Packagers,
+    /// WebRTC, when it is on.
+    pub rtc: Option<gateway::rtc::Endpoint>,
     pub proxies: Proxies,
     pub public_host: PublicHost,
+    /// Connections and what else the drain waits for.
+    pub tasks: Tasks,
     /// Set once, when every listener is bound.
     pub addresses: OnceLock<Addresses>,
     /// The server is stopping.
@@ -49,6 +54,8 @@ pub struct Addresses {
     pub metrics: Option<SocketAddr>,
     /// QUIC.
     pub udp: Option<SocketAddr>,
+    /// WebRTC, UDP.
+    pub rtc: Option<SocketAddr>,
 }
 
 /// The rate limits of [`Limits`].

@@ -89,6 +89,12 @@ impl Registry {
         result
     }
 
+    /// The broadcast that `key` would publish to.
+    pub async fn broadcast_of(&self, key: &str) -> Result<String, Refusal> {
+        let key = StreamKey::parse(key).ok_or(Refusal::UnknownKey)?;
+        Ok(self.find(key.hash()).await?.id)
+    }
+
     async fn try_publish(&self, key: &str, peer: String) -> Result<(live::Publisher, Session), Refusal> {
         let key = StreamKey::parse(key).ok_or(Refusal::UnknownKey)?;
         if self.lock().draining {

@@ -14,6 +14,7 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
             version = env!("CARGO_PKG_VERSION"),
             http = %addresses.http,
             quic = shown(addresses.udp),
+            webrtc = shown(addresses.rtc),
             rtmp = shown(addresses.rtmp),
             rtmps = shown(addresses.rtmps),
             metrics = shown(addresses.metrics),

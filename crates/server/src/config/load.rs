@@ -42,6 +42,9 @@ pub struct Overrides {
     /// Address of RTMPS, "address:port" or "off"
     #[arg(long, value_name = "ADDR")]
     pub rtmps: Option<Listen>,
+    /// UDP address of WebRTC, "address:port" or "off"
+    #[arg(long, value_name = "ADDR")]
+    pub rtc: Option<Listen>,
     /// Address of the Prometheus listener, "address:port" or "off"
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<Listen>,
@@ -64,6 +67,7 @@ impl Overrides {
         set(&mut config.http.listen, self.http);
         set(&mut config.rtmp.listen, self.rtmp);
         set(&mut config.rtmp.tls_listen, self.rtmps);
+        set(&mut config.rtc.listen, self.rtc);
         set(&mut config.metrics.listen, self.metrics);
         set(&mut config.log.filter, self.log);
         if self.public_url.is_some() {
@@ -94,6 +98,7 @@ pub fn load(
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("http.trusted_proxies")
+            .with_list_parse_key("rtc.public_addresses")
             .source(Some(variables.into_iter().collect())),
     );
     let place = file.map_or("the environment".to_owned(), |path| format!("{} or the environment", path.display()));

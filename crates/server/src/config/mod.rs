@@ -9,6 +9,7 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub struct Config {
     pub http: Http,
     pub rtmp: Rtmp,
     pub moq: Moq,
+    pub rtc: Rtc,
     pub metrics: Metrics,
     pub tls: Tls,
     pub broadcast: Broadcast,
@@ -60,6 +62,14 @@ pub struct Rtmp {
 #[serde(default, deny_unknown_fields)]
 pub struct Moq {
     pub enabled: bool,
+}
+
+/// WebRTC: WHIP and WHEP under `http.listen`, their media on one UDP port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rtc {
+    pub listen: Listen,
+    pub public_addresses: Vec<String>,
 }
 
 /// The Prometheus listener.
@@ -123,6 +133,7 @@ pub struct Limits {
     pub http_connections_per_address: usize,
     pub rtmp_pending_connections: usize,
     pub rtmp_connections_per_address: usize,
+    pub webrtc_sessions: usize,
     pub joins_per_address_per_minute: u32,
     pub header_timeout_s: u64,
     pub write_timeout_s: u64,
@@ -156,6 +167,7 @@ impl Default for Config {
             http: Http::default(),
             rtmp: Rtmp::default(),
             moq: Moq::default(),
+            rtc: Rtc::default(),
             metrics: Metrics::default(),
             tls: Tls::default(),
             broadcast: Broadcast::default(),
@@ -183,6 +195,12 @@ impl Default for Rtmp {
 impl Default for Moq {
     fn default() -> Self {
         Self { enabled: true }
+    }
+}
+
+impl Default for Rtc {
+    fn default() -> Self {
+        Self { listen: Listen::any(8443), public_addresses: Vec::new() }
     }
 }
 
@@ -217,6 +235,7 @@ impl Default for Limits {
             http_connections_per_address: 512,
             rtmp_pending_connections: 1_024,
             rtmp_connections_per_address: 128,
+            webrtc_sessions: 500,
             joins_per_address_per_minute: 600,
             header_timeout_s: 15,
             write_timeout_s: 15,
@@ -266,12 +285,24 @@ impl Config {
         if self.limits.header_timeout_s == 0 || self.limits.write_timeout_s == 0 {
             return Err("limits.header_timeout_s and limits.write_timeout_s: must be at least 1".into());
         }
+        self.rtc.announced(0)?;
         if let Some(url) = &self.http.public_url {
             check_public_url(url)?;
         }
         crate::http::peer::Proxies::parse(&self.http.trusted_proxies)
             .map(drop)
             .map_err(|what| format!("http.trusted_proxies: {what}"))
+    }
+}
+
+impl Rtc {
+    /// The configured addresses; those without a port get `port`.
+    pub fn announced(&self, port: u16) -> Result<Vec<SocketAddr>, String> {
+        let parse = |text: &String| {
+            let address = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, port)));
+            address.map_err(|_| format!("rtc.public_addresses: {text:?} is neither an IP address nor address:port"))
+        };
+        self.public_addresses.iter().map(parse).collect()
     }
 }
 

@@ -58,6 +58,17 @@ pub const KEYS: &[Key] = &[
          fallback under `/moq`.",
     ),
     key(
+        "rtc.listen",
+        "UDP address of WebRTC (WHIP and WHEP), or `off`. One port carries all sessions; the requests themselves come by \
+         HTTP. Flag `--rtc`.",
+    ),
+    key(
+        "rtc.public_addresses",
+        "Where browsers reach that port: IP addresses, or `address:port` when another port is mapped to it. Needed behind \
+         NAT or in a container that people reach by a name. Unset: the address of `rtc.listen`, else the one each request \
+         came to (or named, as in `http://192.0.2.7:8080`) and the machine's own. In the environment: separated by commas.",
+    ),
+    key(
         "metrics.listen",
         "Address of `/metrics` for Prometheus, or `off`. It has no authentication: keep it on a private address. \
          Flag `--metrics`.",
@@ -97,8 +108,12 @@ pub const KEYS: &[Key] = &[
         "RTMP and RTMPS connections at a time from one IPv4 address or IPv6 /64.",
     ),
     key(
+        "limits.webrtc_sessions",
+        "WebRTC sessions at a time, publishers and viewers together. Each costs some 200 KiB.",
+    ),
+    key(
         "limits.joins_per_address_per_minute",
-        "Viewers that may join (HTTP-FLV, RTMP play, rooms) from one address in a minute; half of it at once.",
+        "Viewers that may join (HTTP-FLV, RTMP play, WHEP, rooms) and WHIP publishers from one address in a minute; half of it at once.",
     ),
     key(
         "limits.header_timeout_s",

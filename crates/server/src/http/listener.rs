@@ -93,15 +93,16 @@ fn spawn(stream: TcpStream, address: SocketAddr, slot: Slot, serving: Serving) {
 
 async fn connection(stream: TcpStream, address: SocketAddr, serving: Serving) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
+    let local = stream.local_addr()?;
     let Some(tls) = serving.tls.clone() else {
         let stream = Deadlined::new(stream, serving.header_timeout, serving.write_timeout);
-        return http1(stream, Peer { address, tls: false }, serving).await;
+        return http1(stream, Peer { address, local, tls: false }, serving).await;
     };
     let handshake = TlsAcceptor::from(tls).accept(stream);
     let stream = tokio::time::timeout(serving.header_timeout, handshake).await??;
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let stream = Deadlined::new(stream, serving.header_timeout, serving.write_timeout);
-    let peer = Peer { address, tls: true };
+    let peer = Peer { address, local, tls: true };
     if h2 { http2(stream, peer, serving).await } else { http1(stream, peer, serving).await }
 }
 

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
@@ -46,7 +46,11 @@ pub fn router(services: Shared, moq: Option<Router>) -> Router {
     let media = Router::new()
         .route("/live/{file}", get(media::flv::get))
         .route("/hls/{id}/{file}", get(media::hls::get).options(media::hls::options))
-        .route("/api/v1/broadcasts/{id}/room", any(conversation::socket::get));
+        .route("/whip", post(media::whip::create).options(media::whip::options))
+        .route("/whip/{id}", post(media::whip::create).options(media::whip::options))
+        .route("/whip/{id}/{session}", media::whip::session())
+        .route("/api/v1/broadcasts/{id}/room", any(conversation::socket::get))
+        .layer(DefaultBodyLimit::max(limits.body_bytes));
 
     let mut router = media
         .merge(documents)

@@ -12,6 +12,8 @@ use crate::problem::Problem;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     pub address: SocketAddr,
+    /// The address of ours that it came to.
+    pub local: SocketAddr,
     pub tls: bool,
 }
 
@@ -127,7 +129,8 @@ mod tests {
     use super::*;
 
     fn peer(ip: &str) -> Peer {
-        Peer { address: SocketAddr::new(ip.parse().unwrap(), 1), tls: false }
+        let address = SocketAddr::new(ip.parse().unwrap(), 1);
+        Peer { address, local: address, tls: false }
     }
 
     fn headers(forwarded_for: &str) -> HeaderMap {

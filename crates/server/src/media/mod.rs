@@ -6,3 +6,4 @@ pub mod moq;
 pub mod rtmp;
 pub mod thumbnail;
 pub mod viewers;
+pub mod whip;

@@ -44,6 +44,7 @@ pub fn config(dir: &TempDir) -> Config {
     config.rtmp.listen = Listen::loopback(0);
     config.rtmp.tls_listen = Listen::loopback(0);
     config.metrics.listen = Listen::loopback(0);
+    config.rtc.listen = Listen::loopback(0);
     config.moq.enabled = false;
     config
 }

@@ -1,0 +1,96 @@
+//! What a peer offers, before anything is made of it.
+
+use str0m::change::SdpOffer;
+
+use super::Error;
+
+/// A session description that a peer sent.
+#[derive(Debug)]
+pub struct Offer {
+    pub(super) sdp: SdpOffer,
+    pub(super) wants: Wants,
+}
+
+/// Which media an offer has, and in which direction it would flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wants {
+    pub sends_video: bool,
+    pub sends_audio: bool,
+    pub receives_video: bool,
+    pub receives_audio: bool,
+}
+
+impl Offer {
+    /// Reads a session description.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let sdp = SdpOffer::from_sdp_string(text).map_err(|error| Error::Sdp(error.to_string()))?;
+        Ok(Self { sdp, wants: Wants::of(text) })
+    }
+}
+
+impl Wants {
+    fn of(text: &str) -> Self {
+        let mut wants = Self::default();
+        for section in text.split("\nm=").skip(1) {
+            let lines: Vec<&str> = section.lines().map(str::trim_end).collect();
+            let mut head = lines[0].split(' ');
+            let (kind, port) = (head.next(), head.next());
+            // A port of 0 is a stream that is not wanted.
+            if port == Some("0") && !lines.contains(&"a=bundle-only") {
+                continue;
+            }
+            let has = |direction| lines.contains(&direction);
+            let sends = !has("a=recvonly") && !has("a=inactive");
+            let receives = !has("a=sendonly") && !has("a=inactive");
+            match kind {
+                Some("video") => (wants.sends_video, wants.receives_video) = (sends, receives),
+                Some("audio") => (wants.sends_audio, wants.receives_audio) = (sends, receives),
+                _ => {}
+            }
+        }
+        wants
+    }
+}
+
+/// A trickled fragment (RFC 8840), of which only the user fragment matters: the server makes no checks, so it needs no
+/// candidates of the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// The peer's user fragment.
+    pub ufrag: Option<String>,
+}
+
+impl Fragment {
+    pub fn parse(text: &str) -> Self {
+        let ufrag = text.lines().find_map(|line| line.trim_end().strip_prefix("a=ice-ufrag:")).map(str::to_owned);
+        Self { ufrag }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_says_what_it_sends_and_receives() {
+        let text =
+            "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=sendonly\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=recvonly\r\n";
+        let wants = Wants::of(text);
+        assert_eq!((wants.sends_audio, wants.receives_audio), (true, false));
+        assert_eq!((wants.sends_video, wants.receives_video), (false, true));
+        assert_eq!(Wants::of("v=0\r\nm=video 0 UDP/TLS/RTP/SAVPF 96\r\n"), Wants::default());
+        assert_eq!(Wants::of(""), Wants::default());
+    }
+
+    #[test]
+    fn what_is_no_session_description_is_refused() {
+        assert!(Offer::parse("hello").is_err());
+        assert!(Offer::parse("").is_err());
+    }
+
+    #[test]
+    fn a_fragment_may_name_its_user() {
+        assert_eq!(Fragment::parse("a=ice-ufrag:EsAw\r\na=candidate:1\r\n").ufrag.as_deref(), Some("EsAw"));
+        assert_eq!(Fragment::parse("").ufrag, None);
+    }
+}
