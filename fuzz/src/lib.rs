@@ -21,6 +21,12 @@ pub mod rtmp {
     }
 }
 
+/// H.264 out of RTP.
+#[path = "../../crates/gateway/src/rtc/publish"]
+pub mod rtc {
+    pub mod h264;
+}
+
 /// FLV tags.
 #[cfg(feature = "flv")]
 #[path = "../../crates/gateway/src/flv"]

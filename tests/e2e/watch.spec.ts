@@ -27,6 +27,8 @@ for (const bframes of [0, 2]) {
     });
 
     for (const rung of RUNGS) {
+      // Browsers cannot play B-frames over WebRTC; whep.spec.ts has what happens then.
+      if (bframes && rung === 'webrtc') continue;
       test(`${rung} plays ${SECONDS} s without a stall`, async ({ browser }) => {
         const viewer = await Viewer.open(browser, broadcast, rung);
         await viewer.playing(rung);
@@ -72,7 +74,7 @@ test('the ladder steps down where a rung is not to be had', async ({ browser }) 
   try {
     await server.live(broadcast.id);
     const viewer = await Viewer.open(browser, broadcast);
-    await viewer.playing('flv');
+    await viewer.playing('webrtc');
     const { log } = await viewer.state();
     expect(JSON.stringify(log)).toMatch(/moq/);
     await viewer.close();

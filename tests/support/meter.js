@@ -28,9 +28,11 @@
     if (elements.has(video)) return;
     elements.add(video);
     const context = new Native();
-    const source = context.createMediaElementSource(video);
+    // A media stream is heard from the stream: through its element Chromium gives silence.
+    const stream = video.srcObject instanceof MediaStream ? video.srcObject : null;
+    const source = stream ? context.createMediaStreamSource(stream) : context.createMediaElementSource(video);
     tap(source, context);
-    connect.call(source, context.destination);
+    if (!stream) connect.call(source, context.destination);
     void context.resume();
   }
 

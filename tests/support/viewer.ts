@@ -7,7 +7,7 @@ import { type Browser, type BrowserContext, type Page, expect } from '@playwrigh
 
 import type { Broadcast } from './server.ts';
 
-export const RUNGS = ['moq', 'flv', 'llhls', 'hls'] as const;
+export const RUNGS = ['moq', 'webrtc', 'flv', 'llhls', 'hls'] as const;
 export type Rung = (typeof RUNGS)[number];
 
 const READ_CLOCK = readFileSync(fileURLToPath(new URL('../../crates/lab/assets/read-clock.js', import.meta.url)), 'utf8');

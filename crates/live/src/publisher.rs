@@ -6,8 +6,8 @@ use crate::broadcast::{Phase, Shared};
 use crate::clock::{Anchor, SampleClock, plausible, unix_us};
 use crate::ingest::Ingest;
 use crate::{
-    AudioFormat, CaptureSource, Captured, Format, FormatError, Kind, Place, Reorder, Segments, SourceFrame, VideoCodec,
-    VideoFormat, capture_sei,
+    AudioCodec, AudioFormat, CaptureSource, Captured, Format, FormatError, Kind, Place, Reorder, Segments, SourceFrame,
+    VideoCodec, VideoFormat, capture_sei,
 };
 
 /// Frame spacing assumed while the bitstream does not say, microseconds.
@@ -218,7 +218,11 @@ impl Publisher {
         let ingest = self.ingest.as_mut().expect("held until drop");
         let media_us = run.anchor.media_us(frame.pts_us);
         let clock = run.audio.get_or_insert_with(|| SampleClock::start(format.rate, media_us));
-        let pts_us = clock.next_us(media_us, format.samples_per_frame);
+        let samples = match format.codec {
+            AudioCodec::Opus => opus_samples(&frame.payload).unwrap_or(format.samples_per_frame),
+            AudioCodec::Aac => format.samples_per_frame,
+        };
+        let pts_us = clock.next_us(media_us, samples);
         if lead {
             let place: Place = self.segments.place(pts_us, false, run.audio_group_us == i64::MIN);
             let due = run.audio_group_us == i64::MIN || pts_us - run.audio_group_us >= AUDIO_GROUP_US;
@@ -331,6 +335,27 @@ fn stamp(format: &VideoFormat, frame: &SourceFrame) -> Option<i64> {
     found.filter(|stamp| plausible(*stamp, unix_us()))
 }
 
+/// Samples at 48 kHz that an Opus packet decodes to (RFC 6716 section 3.1): the encoder may choose another duration for each.
+fn opus_samples(packet: &[u8]) -> Option<u32> {
+    let toc = *packet.first()?;
+    let config = toc >> 3;
+    let frame = match config {
+        // SILK: 10, 20, 40 or 60 ms.
+        0..12 => [480, 960, 1920, 2880][usize::from(config % 4)],
+        // Hybrid: 10 or 20 ms.
+        12..16 => [480, 960][usize::from(config % 2)],
+        // CELT: 2.5, 5, 10 or 20 ms.
+        _ => [120, 240, 480, 960][usize::from(config % 4)],
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u32::from(packet.get(1)? & 0x3f),
+    };
+    // At most 120 ms in a packet.
+    Some(frame * frames).filter(|samples| (1..=5760).contains(samples))
+}
+
 fn frame_us(format: &VideoFormat) -> i64 {
     format.fps.map_or(USUAL_FRAME_US, |fps| (1_000_000.0 / fps) as i64)
 }
@@ -350,4 +375,20 @@ fn silent_video() -> VideoFormat {
 
 fn check_size(frame: &SourceFrame) -> Result<(), WriteError> {
     if frame.payload.len() > LARGEST_FRAME { Err(WriteError::TooLarge(frame.payload.len())) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opus_packet_says_how_long_it_is() {
+        // SILK 20 ms; CELT 2.5 ms; CELT 20 ms, two frames; three frames of 20 ms by count.
+        for (packet, samples) in [(&[0x08][..], 960), (&[0x80], 120), (&[0xf9], 1920), (&[0xfb, 3], 2880)] {
+            assert_eq!(opus_samples(packet), Some(samples), "{packet:02x?}");
+        }
+        for bad in [&[][..], &[0xfb], &[0xfb, 0], &[0xfb, 63]] {
+            assert_eq!(opus_samples(bad), None);
+        }
+    }
 }

@@ -210,9 +210,9 @@ impl Rung {
         }
     }
 
-    /// Fetched over HTTP from this server, so that the server counts it too.
+    /// Fetched from this server by a request of its own, so that the server counts it too.
     pub(crate) fn is_pull(self) -> bool {
-        matches!(self, Self::Flv | Self::LlHls | Self::Hls)
+        matches!(self, Self::Flv | Self::LlHls | Self::Hls | Self::WebRtc)
     }
 }
 

@@ -122,6 +122,7 @@ impl App {
             rooms,
             flv,
             hls,
+            webrtc: rtc::Feeds::default(),
             rtc: doors.rtc.as_ref().map(|(endpoint, _)| endpoint.clone()),
             config,
         });

@@ -33,6 +33,7 @@ pub struct Services {
     pub pulls: Pulls,
     pub flv: gateway::flv::Packagers,
     pub hls: gateway::hls::Packagers,
+    pub webrtc: gateway::rtc::Feeds,
     /// WebRTC, when it is on.
     pub rtc: Option<gateway::rtc::Endpoint>,
     pub proxies: Proxies,

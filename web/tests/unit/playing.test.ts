@@ -113,10 +113,10 @@ describe('server clock', () => {
 });
 
 describe('choices', () => {
-  const all = { secure: true, webCodecs: true, audioWorklet: true, mse: true, nativeHls: false };
+  const all = { secure: true, webCodecs: true, audioWorklet: true, webRtc: true, mse: true, nativeHls: false };
 
   it('gives every rung to a browser that can', () => {
-    expect(choices(all, null).map(({ unavailable }) => unavailable)).toEqual([undefined, undefined, undefined, undefined]);
+    expect(choices(all, null).map(({ unavailable }) => unavailable)).toEqual([undefined, undefined, undefined, undefined, undefined]);
   });
 
   it('says why MoQ is not for a plain http page', () => {
@@ -125,6 +125,6 @@ describe('choices', () => {
 
   it('keeps to a pinned rung, and ignores one that does not exist', () => {
     expect(choices(all, 'llhls')).toEqual([{ name: 'llhls' }]);
-    expect(choices(all, 'carrier-pigeon')).toHaveLength(4);
+    expect(choices(all, 'carrier-pigeon')).toHaveLength(5);
   });
 });

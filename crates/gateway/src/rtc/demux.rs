@@ -46,6 +46,8 @@ struct Table {
 
 #[derive(Debug)]
 struct Entry {
+    /// Who asked for it.
+    holder: IpAddr,
     inbox: mpsc::Sender<Datagram>,
     addresses: VecDeque<SocketAddr>,
     stop: CancellationToken,
@@ -65,15 +67,18 @@ pub(super) struct Place {
 }
 
 impl Demux {
-    /// A place for the session `id` with our user `fragment`, unless there are `most` already.
-    pub fn enter(&self, id: String, fragment: String, most: usize) -> Option<Place> {
+    /// A place for the session `id` with our user `fragment` for somebody at `holder`, unless there are `most` already, or the
+    /// holder has more of them than are left for others.
+    pub fn enter(&self, id: String, fragment: String, holder: IpAddr, most: usize) -> Option<Place> {
         let mut table = self.lock();
-        if table.sessions.len() >= most {
+        let left = most.saturating_sub(table.sessions.len());
+        let held = table.sessions.values().filter(|entry| entry.holder == holder).count();
+        if held >= left {
             return None;
         }
         let (sender, inbox) = mpsc::channel(INBOX);
         let (stop, over) = (CancellationToken::new(), CancellationToken::new());
-        let entry = Entry { inbox: sender, addresses: VecDeque::new(), stop: stop.clone(), over: over.clone() };
+        let entry = Entry { holder, inbox: sender, addresses: VecDeque::new(), stop: stop.clone(), over: over.clone() };
         table.sessions.insert(fragment.clone(), entry);
         table.ids.insert(id.clone(), fragment.clone());
         Some(Place { demux: self.clone(), fragment, id, inbox, stop, over })
@@ -168,12 +173,27 @@ mod tests {
         demux.route(source, None, &[0x80, 0x60, 0, 1]);
         demux.route(source, None, &[]);
         demux.route(source, None, &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]);
-        let first = demux.enter("one".into(), "abcd".into(), 1).expect("room");
-        assert!(demux.enter("two".into(), "efgh".into(), 1).is_none());
+        let holder = IpAddr::from([192, 0, 2, 1]);
+        let enter = |name: &str| demux.enter(name.into(), format!("{name}-fragment"), holder, 1);
+        let first = enter("one").expect("room");
+        assert!(enter("two").is_none());
         let over = demux.stop("one").expect("it is there");
         assert!(first.stop.is_cancelled() && !over.is_cancelled());
         drop(first);
         assert!(over.is_cancelled());
-        assert!(demux.enter("two".into(), "efgh".into(), 1).is_some());
+        assert!(enter("two").is_some());
+    }
+
+    #[test]
+    fn one_address_cannot_take_the_room_of_all() {
+        let demux = Demux::default();
+        let fill = |last: u8| {
+            let holder = IpAddr::from([192, 0, 2, last]);
+            let enter = |n: usize| demux.enter(format!("{last}-{n}"), format!("f{last}-{n}"), holder, 64);
+            (0..).map_while(enter).collect::<Vec<_>>()
+        };
+        let greedy = fill(1);
+        assert_eq!(greedy.len(), 32);
+        assert_eq!(fill(2).len(), 16);
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use live::Broadcast;
 use str0m::config::DtlsCert;
 use str0m::rtp::Extension;
 use str0m::{Candidate, IceCreds, Rtc, RtcConfig};
@@ -13,12 +14,16 @@ use tokio_util::sync::CancellationToken;
 use super::demux::{Demux, Place};
 use super::driver::Driver;
 use super::offer::Offer;
+use super::play::Play;
 use super::publish::Publish;
 use super::socket::Socket;
 use super::{Config, Error};
 
 /// After the socket failed: time for the cause to pass.
 const RECEIVE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often the loss on the way to a viewer is looked at: receivers report it once a second.
+const LOSS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Packets that a keyframe may be split over, at 1200 bytes each 4.7 MiB: str0m holds no more.
 const VIDEO_PACKETS: usize = 4_096;
@@ -64,13 +69,32 @@ impl Endpoint {
         self.demux.len()
     }
 
-    /// Answers the offer of a publisher, who finds us at `addresses`.
-    pub fn publish(&self, offer: Offer, addresses: &[SocketAddr]) -> Result<Publish, Error> {
+    /// Answers the offer of a publisher, who finds us at `addresses`. `holder` is who asks, for limits.
+    pub fn publish(&self, offer: Offer, holder: IpAddr, addresses: &[SocketAddr]) -> Result<Publish, Error> {
         let wants = offer.wants;
         if !wants.sends_video && !wants.sends_audio {
             return Err(Error::Unacceptable("the offer sends neither video nor audio"));
         }
-        Publish::new(self.negotiate(offer, addresses, self.media_config())?, wants)
+        Publish::new(self.negotiate(offer, holder, addresses, self.media_config(), self.config.sessions)?, wants)
+    }
+
+    /// Answers the offer of a player of `broadcast`, who finds us at `addresses`.
+    pub fn play(
+        &self,
+        offer: Offer,
+        holder: IpAddr,
+        addresses: &[SocketAddr],
+        broadcast: &Broadcast,
+    ) -> Result<Play, Error> {
+        let wants = offer.wants;
+        if !wants.receives_video && !wants.receives_audio {
+            return Err(Error::Unacceptable("the offer receives neither video nor audio"));
+        }
+        Play::check(broadcast)?;
+        // Viewers leave room for publishers.
+        let most = self.config.sessions - self.config.sessions / 10;
+        let config = self.media_config().set_stats_interval(Some(LOSS_INTERVAL));
+        Play::new(self.negotiate(offer, holder, addresses, config, most)?, wants)
     }
 
     /// The user fragment of the session `id`, which changes when ICE restarts.
@@ -85,11 +109,18 @@ impl Endpoint {
         true
     }
 
-    fn negotiate(&self, offer: Offer, addresses: &[SocketAddr], config: RtcConfig) -> Result<Negotiated, Error> {
+    fn negotiate(
+        &self,
+        offer: Offer,
+        holder: IpAddr,
+        addresses: &[SocketAddr],
+        config: RtcConfig,
+        most: usize,
+    ) -> Result<Negotiated, Error> {
         let credentials = IceCreds::new();
         // Unguessable, as a password has to be.
         let id = IceCreds::new().pass;
-        let place = self.demux.enter(id, credentials.ufrag.clone(), self.config.sessions).ok_or(Error::Full)?;
+        let place = self.demux.enter(id, credentials.ufrag.clone(), holder, most).ok_or(Error::Full)?;
         let mut rtc = config.set_local_ice_credentials(credentials).build(Instant::now());
         let mut announced = Vec::new();
         for address in addresses {

@@ -11,6 +11,9 @@ pub enum Error {
     /// The offer lacks what is needed; the text says what to offer.
     #[error("{0}")]
     Unacceptable(&'static str),
+    /// What is broadcast cannot go over WebRTC; the text says why.
+    #[error("{0}")]
+    Unplayable(&'static str),
     /// As many sessions as the endpoint takes.
     #[error("the server has as many WebRTC sessions as it takes")]
     Full,

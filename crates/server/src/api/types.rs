@@ -83,6 +83,8 @@ pub struct Ingest {
     pub rtmp: ServerAndKey,
     pub rtmps: ServerAndKey,
     pub one_line: OneLine,
+    /// For encoders that publish by WHIP. Null when WebRTC is off.
+    pub whip: Option<Whip>,
 }
 
 /// OBS's "Server" and "Stream Key".
@@ -90,6 +92,13 @@ pub struct Ingest {
 pub struct ServerAndKey {
     pub server: String,
     pub key: String,
+}
+
+/// WHIP's address and the token it is asked with.
+#[derive(Serialize, ToSchema)]
+pub struct Whip {
+    pub url: String,
+    pub bearer_token: String,
 }
 
 /// The same as one address, for ffmpeg and encoders with one field.
@@ -167,6 +176,8 @@ pub struct Urls {
     pub hls_plain: String,
     /// Connect here by WebTransport or WebSocket; the name of the broadcast there is its id. 404 when MoQ is off.
     pub moq: String,
+    /// Offer here by WHEP. Null when WebRTC is off.
+    pub whep: Option<String>,
     /// RTMPS when the server has RTMP off.
     pub rtmp: String,
     pub thumbnail: String,

@@ -46,6 +46,8 @@ pub fn router(services: Shared, moq: Option<Router>) -> Router {
     let media = Router::new()
         .route("/live/{file}", get(media::flv::get))
         .route("/hls/{id}/{file}", get(media::hls::get).options(media::hls::options))
+        .route("/whep/{id}", post(media::whep::create).options(media::whip::options))
+        .route("/whep/{id}/{session}", media::whip::session())
         .route("/whip", post(media::whip::create).options(media::whip::options))
         .route("/whip/{id}", post(media::whip::create).options(media::whip::options))
         .route("/whip/{id}/{session}", media::whip::session())

@@ -6,4 +6,5 @@ pub mod moq;
 pub mod rtmp;
 pub mod thumbnail;
 pub mod viewers;
+pub mod whep;
 pub mod whip;

@@ -1,4 +1,4 @@
-//! Players that pull media, counted by what they hold or ask for: HTTP-FLV and RTMP by their connection, HLS by
+//! Players that pull media, counted by what they hold or ask for: HTTP-FLV, RTMP and WHEP by their connection, HLS by
 //! an address and program that asked for a playlist lately.
 //!
 //! Pages report their playback to the room themselves and are in this count too; the room takes the larger of the two for
@@ -37,6 +37,7 @@ pub enum Protocol {
     Flv,
     FlvWebSocket,
     Rtmp,
+    Whep,
 }
 
 impl Protocol {
@@ -45,6 +46,7 @@ impl Protocol {
             Self::Flv => "flv",
             Self::FlvWebSocket => "flv_ws",
             Self::Rtmp => "rtmp",
+            Self::Whep => "whep",
         }
     }
 }

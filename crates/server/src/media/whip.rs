@@ -53,7 +53,7 @@ pub async fn options() -> Response {
 }
 
 /// `PATCH`: candidates are not needed, since the server makes no checks; restarting ICE is a new session.
-async fn trickle(
+pub(super) async fn trickle(
     State(services): State<Shared>,
     Path((_, session)): Path<(String, String)>,
     headers: HeaderMap,
@@ -63,7 +63,7 @@ async fn trickle(
 }
 
 /// `DELETE`: the publisher stops. Answered when the broadcast can be published to again.
-async fn end(State(services): State<Shared>, Path((_, session)): Path<(String, String)>) -> Response {
+pub(super) async fn end(State(services): State<Shared>, Path((_, session)): Path<(String, String)>) -> Response {
     open(ended(&services, &session).await)
 }
 
@@ -80,7 +80,7 @@ async fn publish(services: Shared, client: Client, peer: Peer, request: Request)
     }
     // Before the broadcast is touched: a bad offer must not start it.
     let addresses = announced(&services, &endpoint, &client, &peer);
-    let publish = endpoint.publish(offer, &addresses).map_err(turned_down)?;
+    let publish = endpoint.publish(offer, limited_by(client.ip), &addresses).map_err(turned_down)?;
     let source = SocketAddr::new(client.ip, peer.address.port());
     let (publisher, session) = services.registry.publish(&key, source.to_string()).await.map_err(|refusal| {
         tracing::info!(peer = %source, %refusal, "publisher refused");
@@ -106,7 +106,7 @@ async fn carry(services: Shared, publish: Publish, publisher: live::Publisher, m
     }
 }
 
-fn created(location: &str, answer: &str, endpoint: &Endpoint, session: &str) -> Result<Response, Problem> {
+pub(super) fn created(location: &str, answer: &str, endpoint: &Endpoint, session: &str) -> Result<Response, Problem> {
     let tag = endpoint.entity_tag(session).map(|tag| format!("\"{tag}\"")).unwrap_or_default();
     let value = |text: &str| HeaderValue::from_str(text).map_err(Problem::internal);
     let headers = [
@@ -178,6 +178,7 @@ pub(super) fn endpoint(services: &Services) -> Result<&Endpoint, Problem> {
 pub(super) fn turned_down(error: Error) -> Problem {
     match error {
         Error::Sdp(_) => Problem::Malformed(error.to_string().into()),
+        Error::Unplayable(_) => Problem::Conflict(error.to_string().into()),
         Error::Full | Error::NoAddress => Problem::Unavailable(error.to_string().into()),
         _ => Problem::invalid(error.to_string()),
     }

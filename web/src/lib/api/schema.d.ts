@@ -268,6 +268,7 @@ export interface components {
             /** @description As the two fields of OBS. Where the server has one of RTMP and RTMPS off, both are the other. */
             rtmp: components["schemas"]["ServerAndKey"];
             rtmps: components["schemas"]["ServerAndKey"];
+            whip?: components["schemas"]["Whip"] | null;
         };
         /** @description A place on the Earth, WGS 84, degrees. */
         Location: {
@@ -352,6 +353,8 @@ export interface components {
             /** @description RTMPS when the server has RTMP off. */
             rtmp: string;
             thumbnail: string;
+            /** @description Offer here by WHEP. Null when WebRTC is off. */
+            whep?: string | null;
         };
         /** @description An account, as everyone sees it. */
         User: {
@@ -387,6 +390,11 @@ export interface components {
             code: string;
             /** @description What it is, what it does, and what to change. */
             text: string;
+        };
+        /** @description WHIP's address and the token it is asked with. */
+        Whip: {
+            bearer_token: string;
+            url: string;
         };
     };
     responses: never;

@@ -6,7 +6,7 @@
  * that the old picture stays until the new one moves. All times are milliseconds on one monotonic clock.
  */
 
-export type RungName = 'moq' | 'flv' | 'llhls' | 'hls';
+export type RungName = 'moq' | 'webrtc' | 'flv' | 'llhls' | 'hls';
 
 /** A rung in order of preference; `unavailable` says in words why it cannot be used here. */
 export interface RungChoice {
@@ -44,9 +44,9 @@ export interface LadderView {
 
 export const RULES = {
   /** A rung that shows no picture in this time has failed. */
-  start_ms: { moq: 6_000, flv: 6_000, llhls: 10_000, hls: 20_000 } satisfies Record<RungName, number>,
+  start_ms: { moq: 6_000, webrtc: 6_000, flv: 6_000, llhls: 10_000, hls: 20_000 } satisfies Record<RungName, number>,
   /** A rung gets this long to go on by itself when the publisher is back, before it is opened again. */
-  heal_ms: { moq: 2_500, flv: 3_000, llhls: 4_000, hls: 9_000 } satisfies Record<RungName, number>,
+  heal_ms: { moq: 2_500, webrtc: 2_500, flv: 3_000, llhls: 4_000, hls: 9_000 } satisfies Record<RungName, number>,
   /** A stall this long is a step down. */
   stall_ms: 3_000,
   /** So many stalls within the window are a step down too. */

@@ -216,6 +216,8 @@ async function load(name: RungName, source: Source, emit: Emit): Promise<Rung> {
   switch (name) {
     case 'moq':
       return new (await import('./rungs/moq')).MoqRung(source, emit);
+    case 'webrtc':
+      return new (await import('./rungs/webrtc')).WebRtcRung(source, emit);
     case 'flv':
       return new (await import('./rungs/flv')).FlvRung(source, emit);
     case 'llhls':

@@ -33,7 +33,9 @@ export interface Rung {
 /** What a rung is given. */
 export interface Source {
   id: string;
-  urls: { flv: string; hls: string; hls_plain: string; moq: string };
+  urls: { flv: string; hls: string; hls_plain: string; moq: string; whep?: string | null };
+  /** A time of this device's clock on the broadcast's. */
+  deviceToServer(device_ms: number): number;
 }
 
 export type Emit = (event: RungEvent) => void;
@@ -41,7 +43,7 @@ export type Emit = (event: RungEvent) => void;
 const TICK_MS = 100;
 const SAMPLE_MS = 500;
 
-/** The base of FLV and HLS: one video element, its motion, and the frame on screen. */
+/** The base of WebRTC, FLV and HLS: one video element, its motion, and the frame on screen. */
 export abstract class VideoRung implements Rung {
   abstract readonly name: RungName;
   readonly element: HTMLVideoElement;
@@ -114,6 +116,11 @@ export abstract class VideoRung implements Rung {
     return this.#stopped;
   }
 
+  /** A number that changes with the picture; null before the first. */
+  protected position(): number | null {
+    return this.element.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA ? this.element.currentTime : null;
+  }
+
   protected get standing(): boolean {
     return this.element.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
   }
@@ -139,7 +146,7 @@ export abstract class VideoRung implements Rung {
   #tick(): void {
     const now = performance.now();
     const { element } = this;
-    const position = element.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA ? element.currentTime : null;
+    const position = this.position();
     const motion = this.motion.sample(now, position, document.hidden);
     if (motion === 'started' || motion === 'resumed') this.emit({ type: 'playing' });
     else if (motion === 'stalled') this.emit({ type: 'stalled' });

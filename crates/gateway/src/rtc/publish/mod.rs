@@ -1,4 +1,4 @@
-//! WHIP: a session that publishes.
+//! WHIP: sessions that publish.
 
 pub mod h264;
 mod ingest;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::api::types::{Ingest, OneLine, ServerAndKey, Urls};
+use crate::api::types::{Ingest, OneLine, ServerAndKey, Urls, Whip};
 use crate::broadcast::names::StreamKey;
 use crate::http::peer::Client;
 use crate::media::rtmp::{PLAY_APP, PUBLISH_APP};
@@ -15,6 +15,7 @@ pub struct Outside {
     /// Scheme, host and port. Where one of the two is off it is the other.
     rtmp: String,
     rtmps: String,
+    webrtc: bool,
 }
 
 impl Outside {
@@ -34,6 +35,7 @@ impl Outside {
             rtmp: rtmp.clone().or(rtmps.clone()).unwrap_or_default(),
             rtmps: rtmps.or(rtmp).unwrap_or_default(),
             site,
+            webrtc: services.rtc.is_some(),
         }
     }
 
@@ -50,6 +52,7 @@ impl Outside {
             hls: format!("{site}/hls/{id}/index.m3u8"),
             hls_plain: format!("{site}/hls/{id}/plain.m3u8"),
             moq: format!("{site}/moq/{id}"),
+            whep: self.webrtc.then(|| format!("{site}/whep/{id}")),
             rtmp: format!("{}/{PLAY_APP}/{id}", self.rtmp),
             thumbnail: format!("{site}/api/v1/broadcasts/{id}/thumbnail.jpg"),
             room: format!("{sockets}/api/v1/broadcasts/{id}/room"),
@@ -60,7 +63,9 @@ impl Outside {
         let fields =
             |host: &str| ServerAndKey { server: format!("{host}/{PUBLISH_APP}"), key: key.reveal().to_owned() };
         let line = |host: &str| format!("{host}/{PUBLISH_APP}/{}", key.reveal());
+        let token = || key.reveal().to_owned();
         Ingest {
+            whip: self.webrtc.then(|| Whip { url: format!("{}/whip", self.site), bearer_token: token() }),
             rtmp: fields(&self.rtmp),
             rtmps: fields(&self.rtmps),
             one_line: OneLine { rtmp: line(&self.rtmp), rtmps: line(&self.rtmps) },

@@ -32,8 +32,11 @@ pub fn all(config: &Config) -> Vec<Check> {
     ];
     checks.extend(doors.map(|(door, listen)| Check { name: door.name, finding: tcp(door, listen) }));
     if config.moq.enabled {
-        checks.push(Check { name: "QUIC", finding: udp(config.http.listen) });
+        checks.push(Check { name: "QUIC", finding: udp(bind::HTTP, config.http.listen) });
         checks.push(Check { name: "UDP", finding: udp_loopback() });
+    }
+    if config.rtc.listen != Listen::OFF {
+        checks.push(Check { name: "WebRTC", finding: udp(bind::RTC, config.rtc.listen) });
     }
     checks.push(Check { name: "clock", finding: clock(&config.data_dir) });
     checks.push(Check { name: "open files", finding: open_files() });
@@ -83,9 +86,9 @@ fn tcp(door: Door, listen: Listen) -> Finding {
     }
 }
 
-fn udp(listen: Listen) -> Finding {
-    let Some(address) = listen.address() else { return Finding::Bad("http.listen is off".into()) };
-    match bind::probe_udp(bind::HTTP, address) {
+fn udp(door: Door, listen: Listen) -> Finding {
+    let Some(address) = listen.address() else { return Finding::Bad(format!("{} is off", door.key)) };
+    match bind::probe_udp(door, address) {
         Ok(()) => Finding::Good(format!("UDP {address} is free; open it in the firewall as well")),
         Err(error) => Finding::Bad(error.to_string()),
     }

@@ -1,0 +1,57 @@
+//! WHEP: `POST /whep/ID` with an offer that receives. The session's own address is as WHIP's.
+
+use std::net::SocketAddr;
+
+use axum::extract::{Extension, Path, Request, State};
+use axum::response::Response;
+use gateway::rtc::{Left, Play};
+use live::Broadcast;
+
+use super::viewers::{Protocol, Pull};
+use super::whip;
+use crate::http::peer::{Client, Peer, limited_by};
+use crate::problem::Problem;
+use crate::services::Shared;
+
+/// `POST`: answers the offer and starts the session.
+pub async fn create(
+    State(services): State<Shared>,
+    client: Client,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    whip::open(play(services, client, peer, &id, request).await)
+}
+
+async fn play(services: Shared, client: Client, peer: Peer, id: &str, request: Request) -> Result<Response, Problem> {
+    services.rates.joins.check(&limited_by(client.ip))?;
+    let endpoint = whip::endpoint(&services)?.clone();
+    let broadcast = services
+        .directory
+        .get(id)
+        .filter(|broadcast| broadcast.phase() != live::Phase::Ended)
+        .ok_or_else(|| Problem::not_found("this broadcast is not live"))?;
+    let offer = whip::offer(request).await?;
+    let addresses = whip::announced(&services, &endpoint, &client, &peer);
+    let play = endpoint.play(offer, limited_by(client.ip), &addresses, &broadcast).map_err(whip::turned_down)?;
+    let response = whip::created(&format!("/whep/{id}/{}", play.id()), play.answer(), &endpoint, play.id())?;
+    let pull = services.pulls.join(id, Protocol::Whep);
+    let source = SocketAddr::new(client.ip, peer.address.port());
+    services.tasks.spawn(carry(services.clone(), play, broadcast, pull, source));
+    Ok(response)
+}
+
+/// The session, from its answer to its end.
+async fn carry(services: Shared, play: Play, broadcast: Broadcast, _pull: Pull, peer: SocketAddr) {
+    let ended = play.accept(&services.webrtc, &broadcast, services.drain.clone()).await;
+    match ended {
+        Ok(left) => {
+            if left == Left::TooSlow {
+                metrics::counter!("oriel_slow_viewers_total").increment(1);
+            }
+            tracing::debug!(%peer, broadcast = broadcast.id(), ?left, "webrtc viewer left");
+        }
+        Err(error) => tracing::debug!(%peer, broadcast = broadcast.id(), %error, "webrtc viewer failed"),
+    }
+}
