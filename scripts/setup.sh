@@ -16,7 +16,7 @@ have=$(rustc --version | cut -d' ' -f2)
 
 # command:package, one each
 build_needs="c++:g++ cmake:cmake pkg-config:pkg-config"
-test_needs="ffmpeg:ffmpeg chromium:chromium"
+test_needs="ffmpeg:ffmpeg chromium:chromium python3:python3-venv"
 needs=$build_needs
 [ "$what" = test ] && needs="$needs $test_needs"
 packages=()
@@ -50,4 +50,17 @@ node_modules() {
 }
 node_modules web
 [ "$what" = test ] && node_modules tests
+
+# Python's WebRTC, for the interop tests.
+venv() {
+  if [ "$1/requirements.txt" -nt tests/requirements.txt ]; then
+    say "$1 is up to date"
+  else
+    say "installing Python packages into $1"
+    python3 -m venv "$1" || missing "python3 -m venv failed: install python3-venv"
+    "$1/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt || missing "pip install failed in $1"
+    cp tests/requirements.txt "$1/requirements.txt"
+  fi
+}
+[ "$what" = test ] && venv "${CARGO_TARGET_DIR:-target}/venv"
 exit 0

@@ -31,6 +31,7 @@ test('the synthetic broadcaster is seen by WebRTC within half a second, and the 
     test.info().annotations.push({ type: 'delay', description: said });
     expectSmooth(measured, 10, 30);
     expect(percentile(measured.delays_ms, 0.5), said).toBeLessThan(500);
+    expect(state.latency_ms, said).not.toBeNull();
     expect(Math.abs(state.latency_ms - percentile(measured.delays_ms, 0.5)), said).toBeLessThan(150);
     await viewer.close();
   } finally {
@@ -74,7 +75,7 @@ test('a camera is watched by WebRTC with picture and sound', async ({ browser })
   const said = JSON.stringify({ measured, state: await viewer.state() });
   expectSmooth(measured, 8, 20);
   // The fake microphone beeps once a second.
-  expect(measured.sound.rms, said).toBeGreaterThan(0.001);
+  expect(1 - measured.sound.silent / measured.sound.blocks, said).toBeGreaterThan(0.1);
   await viewer.close();
   await camera.close();
 });

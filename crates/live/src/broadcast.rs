@@ -57,6 +57,7 @@ pub(crate) struct Shared {
     format: Mutex<Format>,
     keyframe: Mutex<Option<Keyframe>>,
     segments: Mutex<Segments>,
+    zero_unix_us: i64,
 }
 
 /// What waits for the next publisher.
@@ -76,6 +77,7 @@ impl Broadcast {
     pub(crate) fn new(id: &str, producer: broadcast::Producer, settings: Settings) -> Result<Self, WriteError> {
         let consumer = producer.consume();
         let ingest = Ingest::new(producer)?;
+        let zero_unix_us = ingest.wall_us;
         let segments = Segments::new(settings.first_segment);
         let shared = Shared {
             id: id.to_owned(),
@@ -86,6 +88,7 @@ impl Broadcast {
             format: Mutex::default(),
             keyframe: Mutex::default(),
             segments: Mutex::new(segments),
+            zero_unix_us,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -145,6 +148,11 @@ impl Broadcast {
             mark: None,
         };
         Some((format.clone(), frame))
+    }
+
+    /// Unix time of media time 0, microseconds: a frame shown at `pts_us` was taken about then, the clocks of encoders allowing.
+    pub fn zero_unix_us(&self) -> i64 {
+        self.shared.zero_unix_us
     }
 
     /// Number of the next segment that would begin: what another process must start above.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::Response;
 use gateway::rtc::{Left, Play};
+use http::header::HeaderName;
 use live::Broadcast;
 
 use super::viewers::{Protocol, Pull};
@@ -12,6 +13,9 @@ use super::whip;
 use crate::http::peer::{Client, Peer, limited_by};
 use crate::problem::Problem;
 use crate::services::Shared;
+
+/// Unix time of media time 0, microseconds.
+const CLOCK: HeaderName = HeaderName::from_static("oriel-clock");
 
 /// `POST`: answers the offer and starts the session.
 pub async fn create(
@@ -35,7 +39,9 @@ async fn play(services: Shared, client: Client, peer: Peer, id: &str, request: R
     let offer = whip::offer(request).await?;
     let addresses = whip::announced(&services, &endpoint, &client, &peer);
     let play = endpoint.play(offer, limited_by(client.ip), &addresses, &broadcast).map_err(whip::turned_down)?;
-    let response = whip::created(&format!("/whep/{id}/{}", play.id()), play.answer(), &endpoint, play.id())?;
+    let mut response = whip::created(&format!("/whep/{id}/{}", play.id()), play.answer(), &endpoint, play.id())?;
+    // RTP time is media time, so that with this a page knows when each picture was taken.
+    response.headers_mut().insert(CLOCK, broadcast.zero_unix_us().into());
     let pull = services.pulls.join(id, Protocol::Whep);
     let source = SocketAddr::new(client.ip, peer.address.port());
     services.tasks.spawn(carry(services.clone(), play, broadcast, pull, source));

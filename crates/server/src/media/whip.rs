@@ -23,7 +23,7 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 /// CORS, for every answer.
 const ANYONE: [(HeaderName, HeaderValue); 2] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-    (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("location, etag, accept-patch")),
+    (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("location, etag, accept-patch, oriel-clock")),
 ];
 
 /// `POST`: answers the offer and starts the session.

@@ -34,8 +34,8 @@ export interface Rung {
 export interface Source {
   id: string;
   urls: { flv: string; hls: string; hls_plain: string; moq: string; whep?: string | null };
-  /** A time of this device's clock on the broadcast's. */
-  deviceToServer(device_ms: number): number;
+  /** The server's clock, Unix milliseconds. */
+  serverNow(): number;
 }
 
 export type Emit = (event: RungEvent) => void;

@@ -4,6 +4,8 @@ export interface Answer {
   sdp: string;
   /** The session's own address, for ending it. */
   session: string;
+  /** Unix time of RTP time 0, milliseconds; null where the server does not say. */
+  zero_ms: number | null;
 }
 
 export interface Refused {
@@ -41,7 +43,9 @@ export async function exchange(url: string, sdp: string, token?: string): Promis
   }
   if (response.status !== 201) return { refusal: await words(response), status: response.status };
   const path = response.headers.get('location');
-  return { sdp: await response.text(), session: new URL(path ?? '', new URL(url, location.href)).href };
+  const clock = Number(response.headers.get('oriel-clock') ?? NaN);
+  const zero_ms = Number.isFinite(clock) ? clock / 1000 : null;
+  return { sdp: await response.text(), zero_ms, session: new URL(path ?? '', new URL(url, location.href)).href };
 }
 
 /** Ends a session; survives the end of the page. Resolves when the server has let go. */

@@ -25,7 +25,7 @@ pub struct Feeds {
 
 /// What a feed's task and its viewers share.
 pub(super) struct Feed {
-    // Units are sent under this lock too, so that a joining viewer misses none and gets none twice.
+    // Units are sent under this lock too, so that a viewer that begins with the group misses none and gets none twice.
     group: Mutex<Group>,
     newest: Sender<Unit>,
     viewers: AtomicUsize,
@@ -42,8 +42,8 @@ pub(super) struct Seat {
 }
 
 impl Feeds {
-    /// Adds a viewer; gives it what there is of the newest group.
-    pub(super) fn join(&self, broadcast: &Broadcast) -> (Seat, Vec<Unit>) {
+    /// Adds a viewer.
+    pub(super) fn join(&self, broadcast: &Broadcast) -> Seat {
         let mut running = lock(&self.running);
         let feed = running.entry(broadcast.id().to_owned()).or_insert_with(|| {
             let feed = Arc::new(Feed::new());
@@ -51,9 +51,7 @@ impl Feeds {
             feed
         });
         feed.viewers.fetch_add(1, Ordering::AcqRel);
-        let group = lock(&feed.group);
-        let seat = Seat { feed: feed.clone(), units: feed.newest.subscribe() };
-        (seat, group.units())
+        Seat { feed: feed.clone(), units: feed.newest.subscribe() }
     }
 
     /// Forgets a feed that nobody watches; false when somebody does.
@@ -79,9 +77,10 @@ impl Feed {
         }
     }
 
-    /// The newest group, for a viewer that lost its picture.
-    pub fn group(&self) -> Vec<Unit> {
-        lock(&self.group).units()
+    /// The newest group, and what follows it, for a viewer without a picture.
+    pub fn begin(&self) -> (Vec<Unit>, Receiver<Unit>) {
+        let group = lock(&self.group);
+        (group.units(), self.newest.subscribe())
     }
 
     /// Why the feed ended, when it was for the viewers to be told.
@@ -170,8 +169,7 @@ impl Task {
                 self.shown_us = frame.pts_us;
                 let data = self.annex_b.as_ref().and_then(|annex_b| annex_b.convert(&frame));
                 if let Some(data) = data {
-                    let captured_us = frame.mark.map(|mark| mark.captured.unix_us);
-                    self.feed.send(Unit::Video { pts_us: frame.pts_us, keyframe: frame.keyframe, captured_us, data });
+                    self.feed.send(Unit::Video { pts_us: frame.pts_us, keyframe: frame.keyframe, data });
                 }
             }
         }

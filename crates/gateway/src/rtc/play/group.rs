@@ -16,13 +16,7 @@ const MOST_SOUND: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) enum Unit {
     /// An access unit with start codes, parameter sets before a keyframe.
-    Video {
-        pts_us: i64,
-        keyframe: bool,
-        /// When it was taken, microseconds since 1970; told of the first picture of a group.
-        captured_us: Option<i64>,
-        data: Arc<[u8]>,
-    },
+    Video { pts_us: i64, keyframe: bool, data: Arc<[u8]> },
     /// An Opus packet.
     Audio { pts_us: i64, data: Arc<[u8]> },
 }
@@ -171,7 +165,7 @@ mod tests {
     use super::*;
 
     fn video(keyframe: bool, bytes: usize) -> Unit {
-        Unit::Video { pts_us: 0, keyframe, captured_us: None, data: vec![0; bytes].into() }
+        Unit::Video { pts_us: 0, keyframe, data: vec![0; bytes].into() }
     }
 
     #[test]

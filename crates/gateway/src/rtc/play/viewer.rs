@@ -31,9 +31,6 @@ const BAD_REPORTS: u32 = 6;
 /// A lost picture is restored from the newest group at most this often.
 const RESTORE: Duration = Duration::from_millis(500);
 
-/// Below it, a change of the capture time against media time is noise.
-const STEADY: Duration = Duration::from_millis(30);
-
 /// 90 kHz: the steps between pictures that are shown at once, to catch up with the newest.
 const HURRY_STEP: u64 = 45;
 
@@ -106,9 +103,10 @@ impl Play {
         shutdown: CancellationToken,
     ) -> impl Future<Output = Result<Left, Error>> + use<> {
         let Self { mut driver, .. } = self;
-        let (seat, _) = feeds.join(broadcast);
+        let seat = feeds.join(broadcast);
+        let zero_unix_us = broadcast.zero_unix_us();
         async move {
-            let mut viewer = Viewer::new(seat);
+            let mut viewer = Viewer::new(seat, zero_unix_us);
             let left = tokio::select! {
                 left = viewer.run(&mut driver) => left,
                 () = shutdown.cancelled() => Ok(Left::Stopped),
@@ -138,13 +136,14 @@ struct Viewer {
     /// RTP time of the last picture sent, on 90 kHz.
     sent_90k: u64,
     restored: Option<Instant>,
-    /// The feed's time 0 on our clock, for the reports that tie picture and sound together.
-    origin: Option<(Instant, i64)>,
+    /// Unix time of media time 0, and a moment on both clocks: reports tie picture and sound together by them.
+    zero_unix_us: i64,
+    began: (Instant, i64),
     bad_reports: u32,
 }
 
 impl Viewer {
-    fn new(seat: Seat) -> Self {
+    fn new(seat: Seat, zero_unix_us: i64) -> Self {
         Self {
             seat,
             video: None,
@@ -154,7 +153,8 @@ impl Viewer {
             has_picture: false,
             sent_90k: 0,
             restored: None,
-            origin: None,
+            zero_unix_us,
+            began: (Instant::now(), unix_us()),
             bad_reports: 0,
         }
     }
@@ -233,9 +233,8 @@ impl Viewer {
 
     /// Begins at the newest keyframe (again): the group so far, then what follows it.
     fn restore(&mut self) {
-        // What the feed has sent until now is in the group.
-        self.seat.units = self.seat.units.resubscribe();
-        let group = self.seat.feed.group();
+        let (group, units) = self.seat.feed.begin();
+        self.seat.units = units;
         self.restored = Some(Instant::now());
         self.has_picture = !group.is_empty();
         self.ready = group.into();
@@ -256,10 +255,7 @@ impl Viewer {
 
     fn send(&mut self, driver: &mut Driver, unit: Unit) -> Result<(), Error> {
         let (line, pts_us, time, data) = match unit {
-            Unit::Video { pts_us, captured_us, data, .. } => {
-                if let Some(captured_us) = captured_us {
-                    self.anchor(pts_us, captured_us);
-                }
+            Unit::Video { pts_us, data, .. } => {
                 let time = self.video_time(pts_us);
                 (self.video, pts_us, MediaTime::new(time, Frequency::NINETY_KHZ), data)
             }
@@ -288,25 +284,18 @@ impl Viewer {
         self.sent_90k
     }
 
-    /// Ties media time to the time of capture, which the reports carry to the viewer.
-    fn anchor(&mut self, pts_us: i64, captured_us: i64) {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let age_us = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX).saturating_sub(captured_us);
-        let Some(at) = Instant::now().checked_sub(Duration::from_micros(age_us.max(0) as u64)) else { return };
-        let moved = |held: Instant| held.max(at) - held.min(at) > STEADY;
-        if self.origin.is_none() || moved(self.wall(pts_us)) {
-            self.origin = Some((at, pts_us));
-        }
-    }
-
-    /// The moment of a media time on our clock.
-    fn wall(&mut self, pts_us: i64) -> Instant {
-        let (at, origin_us) = *self.origin.get_or_insert_with(|| (Instant::now(), pts_us));
-        let moment = match u64::try_from(pts_us - origin_us) {
-            Ok(after) => at + Duration::from_micros(after),
-            Err(_) => at.checked_sub(Duration::from_micros(pts_us.abs_diff(origin_us))).unwrap_or(at),
-        };
+    /// The moment on our clock at which what is shown at a media time was taken.
+    fn wall(&self, pts_us: i64) -> Instant {
+        let (now, unix_us) = self.began;
+        let ahead_us = self.zero_unix_us.saturating_add(pts_us).saturating_sub(unix_us);
+        let apart = Duration::from_micros(ahead_us.unsigned_abs());
+        let moment = if ahead_us > 0 { now.checked_add(apart) } else { now.checked_sub(apart) };
         // A report cannot tell of a moment to come.
-        moment.min(Instant::now())
+        moment.unwrap_or(now).min(Instant::now())
     }
+}
+
+fn unix_us() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,7 @@
 /**
  * WebRTC by WHEP: one offer, one answer, and the picture comes as a media stream.
  *
- * Capture times: the server's reports tie RTP to the time of capture, from which the browser tells each picture's, on this
- * device's clock.
+ * Capture times: RTP time is media time, and the answer says when media time 0 was.
  */
 
 import { exchange, gathered, h264First, hangUp } from '../../rtc/signal';
@@ -11,9 +10,12 @@ import { type Emit, type Source, VideoRung } from '../rung';
 /** No way through in this time: another rung starts sooner. */
 const CONNECT_MS = 5_000;
 
+/** 32 bits of 90 kHz. */
+const RTP_ROUND_MS = 2 ** 32 / 90;
+
 interface Presented {
   presentedFrames: number;
-  captureTime?: number;
+  rtpTimestamp?: number;
 }
 
 export class WebRtcRung extends VideoRung {
@@ -22,8 +24,9 @@ export class WebRtcRung extends VideoRung {
   #connection: RTCPeerConnection | null = null;
   #session: string | null = null;
   #frames = 0;
-  /** When the picture on screen was taken, on this device's clock. */
-  #captured_ms: number | null = null;
+  #zero_ms: number | null = null;
+  /** RTP time of the picture on screen. */
+  #rtp: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(source: Source, emit: Emit) {
@@ -56,6 +59,7 @@ export class WebRtcRung extends VideoRung {
       return;
     }
     this.#session = answer.session;
+    this.#zero_ms = answer.zero_ms;
     if (this.stopped) {
       hangUp(answer.session);
       return;
@@ -79,7 +83,8 @@ export class WebRtcRung extends VideoRung {
   }
 
   protected override captured_ms(): number | null {
-    return this.#captured_ms;
+    if (this.#zero_ms === null || this.#rtp === null) return null;
+    return unwrapped(this.#zero_ms + this.#rtp / 90, this.#source.serverNow());
   }
 
   protected override steer(): void {
@@ -99,11 +104,16 @@ export class WebRtcRung extends VideoRung {
     if (!('requestVideoFrameCallback' in this.element)) return;
     const next = () =>
       this.element.requestVideoFrameCallback((_, metadata) => {
-        const { presentedFrames, captureTime } = metadata as Presented;
+        const { presentedFrames, rtpTimestamp } = metadata as Presented;
         this.#frames = presentedFrames;
-        if (captureTime !== undefined) this.#captured_ms = this.#source.deviceToServer(performance.timeOrigin + captureTime);
+        if (rtpTimestamp !== undefined) this.#rtp = rtpTimestamp;
         if (!this.stopped) next();
       });
     next();
   }
+}
+
+/** RTP time begins anew every 13 hours: the round that is nearest to now. */
+function unwrapped(time_ms: number, now_ms: number): number {
+  return time_ms + Math.round((now_ms - time_ms) / RTP_ROUND_MS) * RTP_ROUND_MS;
 }
