@@ -6,3 +6,4 @@ pub mod flv;
 pub mod hls;
 pub mod moq;
 pub mod rtmp;
+pub mod tcp;
