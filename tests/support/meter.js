@@ -51,16 +51,28 @@
   let run = null;
 
   function begin() {
-    const element = window.__oriel?.element;
     const state = {
-      on: true, element, pictures: 0, last_at: 0, last_look: null, longest_gap_ms: 0, delays_ms: [],
+      on: true, element: null, pictures: 0, last_at: 0, last_look: null, longest_gap_ms: 0, delays_ms: [],
       blocks: 0, silent: 0, levels: [], silence_since: 0, longest_silence_ms: 0,
     };
     run = state;
+    follow(state);
+    state.timer = setInterval(() => {
+      follow(state);
+      sound(state);
+    }, 20);
+  }
+
+  // The player shows another element when it opens a rung anew.
+  function follow(state) {
+    const element = window.__oriel?.element;
+    if (element === state.element) return;
+    state.element = element;
+    const shown = () => state.on && state.element === element;
     if (element instanceof HTMLVideoElement) {
       if (!element.muted) tapElement(element);
       const each = (now, meta) => {
-        if (!state.on) return;
+        if (!shown()) return;
         // The compositor shows the picture at expectedDisplayTime; the page's clock tells what time that is.
         picture(state, element, element.videoWidth, element.videoHeight, performance.timeOrigin + Math.max(now, meta.expectedDisplayTime ?? now));
         element.requestVideoFrameCallback(each);
@@ -68,13 +80,12 @@
       element.requestVideoFrameCallback(each);
     } else if (element instanceof HTMLCanvasElement) {
       const each = () => {
-        if (!state.on) return;
+        if (!shown()) return;
         picture(state, element, element.width, element.height, Date.now());
         requestAnimationFrame(each);
       };
       requestAnimationFrame(each);
     }
-    state.timer = setInterval(() => sound(state), 20);
   }
 
   function picture(state, source, width, height, at_ms) {

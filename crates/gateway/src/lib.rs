@@ -7,3 +7,4 @@ pub mod hls;
 pub mod moq;
 pub mod rtc;
 pub mod rtmp;
+pub mod tcp;

@@ -7,6 +7,7 @@ mod demux;
 mod mux;
 mod packager;
 mod ring;
+mod seat;
 mod tag;
 mod unit;
 mod viewer;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::mux::{self, Tag};
 use super::ring::{Bounds, Ring};
+use super::seat::{Seat, Seats};
 use super::unit::{Framing, Unit};
 use super::viewer::Viewer;
 
@@ -54,6 +55,8 @@ pub(super) struct Packager {
     /// The newest unit. Viewers that keep up take it from here and never touch the ring.
     pub newest: watch::Sender<Newest>,
     pub viewers: AtomicUsize,
+    /// Sockets lent since the last unit. Locked only under the ring's lock, so that no unit comes between look and loan.
+    boarding: Mutex<Vec<Arc<Seat>>>,
 }
 
 /// The head of the stream, as viewers watch it.
@@ -106,7 +109,42 @@ impl Packager {
             ring: Mutex::new(Ring::new(bounds)),
             newest: watch::Sender::default(),
             viewers: AtomicUsize::new(0),
+            boarding: Mutex::default(),
         }
+    }
+
+    /// Takes a socket to write to from unit `next` on, for a viewer who was sent everything before it in `format`.
+    pub fn board(
+        &self,
+        next: u64,
+        format: Option<&Arc<Format>>,
+        seat: impl FnOnce() -> Arc<Seat>,
+    ) -> Option<Arc<Seat>> {
+        let ring = self.ring();
+        let newest = ring.newest()?;
+        let same_format = format.is_some_and(|format| Arc::ptr_eq(format, &newest.format));
+        if newest.sequence + 1 != next || !same_format || self.newest.borrow().over {
+            return None;
+        }
+        let seat = seat();
+        lock(&self.boarding).push(seat.clone());
+        Some(seat)
+    }
+
+    /// Makes `unit` the newest; gives the sockets lent since the one before.
+    fn push(&self, unit: Arc<Unit>) -> Vec<Arc<Seat>> {
+        let mut ring = self.ring();
+        ring.push(unit);
+        std::mem::take(&mut *lock(&self.boarding))
+    }
+
+    /// Says that no unit follows, and gives back the sockets lent since the last one.
+    fn end(&self) {
+        self.newest.send_modify(|newest| newest.over = true);
+        let _ring = self.ring();
+        let mut late = Seats::default();
+        late.take(std::mem::take(&mut *lock(&self.boarding)));
+        late.give_back();
     }
 
     pub fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -126,6 +164,7 @@ impl Task {
         let id = self.broadcast.id().to_owned();
         let mut subscriber = self.broadcast.subscribe();
         let mut batch = Batch::new(self.packager.config.flush);
+        let mut seats = Seats::default();
         let mut idle_since = Instant::now();
         tracing::debug!(broadcast = id, "flv packager started");
         loop {
@@ -133,11 +172,11 @@ impl Task {
             tokio::select! {
                 biased;
                 item = subscriber.next() => match item {
-                    Some(item) => self.take(&mut batch, item),
+                    Some(item) => self.take(&mut batch, &mut seats, item).await,
                     None => break,
                 },
                 () = tokio::time::sleep_until(wake) => match batch.due {
-                    Some(_) => self.flush(&mut batch),
+                    Some(_) => self.flush(&mut batch, &mut seats).await,
                     None if self.packagers.retire(&id, &self.packager, false) => break,
                     None => idle_since = Instant::now(),
                 },
@@ -149,36 +188,38 @@ impl Task {
                 idle_since = Instant::now();
             }
         }
-        self.flush(&mut batch);
+        self.flush(&mut batch, &mut seats).await;
         self.packagers.retire(&id, &self.packager, true);
-        self.packager.newest.send_modify(|newest| newest.over = true);
+        self.packager.end();
+        seats.give_back();
         tracing::debug!(broadcast = id, "flv packager stopped");
     }
 
-    fn take(&self, batch: &mut Batch, item: Item) {
+    async fn take(&self, batch: &mut Batch, seats: &mut Seats, item: Item) {
         match item {
             Item::Format(format) => {
-                self.flush(batch);
+                self.flush(batch, seats).await;
                 batch.format = Arc::new(format);
             }
-            Item::Interrupted => self.flush(batch),
+            Item::Interrupted => self.flush(batch, seats).await,
             Item::Frame(frame) => {
                 // A unit that viewers can start at begins with the keyframe, so what waited goes out before it.
                 if frame.mark.is_some() {
-                    self.flush(batch);
+                    self.flush(batch, seats).await;
                 }
                 if batch.add(&frame) {
-                    self.flush(batch);
+                    self.flush(batch, seats).await;
                 }
             }
         }
     }
 
-    fn flush(&self, batch: &mut Batch) {
+    async fn flush(&self, batch: &mut Batch, seats: &mut Seats) {
         let Some(unit) = batch.finish() else { return };
         let unit = Arc::new(unit);
-        self.packager.ring().push(unit.clone());
-        self.packager.newest.send_replace(Newest { unit: Some(unit), over: false });
+        let boarded = self.packager.push(unit.clone());
+        self.packager.newest.send_replace(Newest { unit: Some(unit.clone()), over: false });
+        seats.write(&unit, boarded).await;
     }
 }
 

@@ -52,13 +52,13 @@ impl Unit {
     }
 
     /// The bytes that every viewer of this framing writes: made by the first that asks, shared by the rest.
-    pub fn bytes(&self, framing: Framing) -> Bytes {
+    pub fn bytes(&self, framing: Framing) -> &Bytes {
         let slot = match framing {
             Framing::Flv => 0,
             Framing::FlvWithClock => 1,
             Framing::Rtmp => 2,
         };
-        self.serialised[slot].get_or_init(|| serialise(&self.tags, framing, true)).clone()
+        self.serialised[slot].get_or_init(|| serialise(&self.tags, framing, true))
     }
 }
 

@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use live::Format;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::mux;
 use super::packager::{Newest, Packager};
+use super::seat::{Returned, Seat};
 use super::unit::{self, Framing, Unit};
 
 /// A viewer that had to skip this many times in a row cannot carry the stream at all.
@@ -32,13 +34,27 @@ pub struct Viewer {
     format: Option<Arc<Format>>,
     waiting: VecDeque<Bytes>,
     skips: u32,
+    /// Held while the packager writes to the viewer's socket.
+    seat: Option<Arc<Seat>>,
+    /// Bytes that the packager wrote and nobody has asked about.
+    written: u64,
 }
 
 impl Viewer {
     pub(super) fn new(packager: Arc<Packager>, framing: Framing) -> Self {
         packager.viewers.fetch_add(1, Ordering::AcqRel);
         let newest = packager.newest.subscribe();
-        Self { packager, newest, framing, next: None, format: None, waiting: VecDeque::new(), skips: 0 }
+        Self {
+            packager,
+            newest,
+            framing,
+            next: None,
+            format: None,
+            waiting: VecDeque::new(),
+            skips: 0,
+            seat: None,
+            written: 0,
+        }
     }
 
     /// The next bytes to write; `None` when the broadcast is over. May be dropped while waiting without losing anything.
@@ -53,6 +69,52 @@ impl Viewer {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Like [`Viewer::next`], but while the viewer keeps up, the packager itself writes to `socket`: what comes out here is only
+    /// the rest. Whoever else wants to write to it calls [`Viewer::reclaim`] before.
+    pub async fn next_for(&mut self, socket: &Arc<TcpStream>) -> Result<Option<Bytes>, TooSlow> {
+        loop {
+            if let Some(seat) = &self.seat {
+                seat.returned().await;
+                if let Some(rest) = self.reclaim() {
+                    return Ok(Some(rest));
+                }
+            }
+            if let Some(bytes) = self.waiting.pop_front() {
+                return Ok(Some(bytes));
+            }
+            match self.unit()? {
+                Some(unit) => return Ok(Some(self.send(&unit))),
+                None if self.lend(socket) => {}
+                None if self.wait().await => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes the socket back from the packager. What comes out must be written before anything else.
+    #[must_use = "the stream is cut within a tag unless it is written"]
+    pub fn reclaim(&mut self) -> Option<Bytes> {
+        let Returned { next, rest, sent } = self.seat.take()?.take();
+        self.next = Some(next);
+        self.written += sent;
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    /// Bytes that the packager wrote to the socket since this was last asked, as far as it has been taken back.
+    pub fn written(&mut self) -> u64 {
+        std::mem::take(&mut self.written)
+    }
+
+    /// Lends the socket to the packager; false when the viewer is not at the newest unit.
+    fn lend(&mut self, socket: &Arc<TcpStream>) -> bool {
+        let Some(next) = self.next else { return false };
+        let format = self.format.as_ref();
+        let lent = self.packager.board(next, format, || Seat::new(socket.clone(), self.framing, next));
+        self.skips = if lent.is_some() { 0 } else { self.skips };
+        self.seat = lent;
+        self.seat.is_some()
     }
 
     /// The unit to send now, if there is one.
@@ -91,7 +153,7 @@ impl Viewer {
 
     fn send(&mut self, unit: &Arc<Unit>) -> Bytes {
         self.next = Some(unit.sequence + 1);
-        let bytes = unit.bytes(self.framing);
+        let bytes = unit.bytes(self.framing).clone();
         let known = self.format.as_ref().is_some_and(|format| Arc::ptr_eq(format, &unit.format));
         if known {
             return bytes;
@@ -114,6 +176,9 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            seat.take();
+        }
         self.packager.viewers.fetch_sub(1, Ordering::AcqRel);
     }
 }

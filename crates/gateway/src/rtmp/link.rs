@@ -189,8 +189,8 @@ impl Link {
     }
 
     /// Counts bytes that the driver has sent.
-    pub fn count_sent(&mut self, bytes: usize) {
-        self.sent += bytes as u64;
+    pub fn count_sent(&mut self, bytes: u64) {
+        self.sent += bytes;
     }
 
     /// Bytes that the peer has not acknowledged yet, and how many it allows, if it has said so.

@@ -2,16 +2,19 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use crate::tcp::SharedTcp;
+
 /// RTMP's and RTMPS's socket.
 #[derive(Debug)]
 pub enum Socket {
     /// RTMP.
-    Plain(TcpStream),
+    Plain(SharedTcp),
     /// RTMPS.
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -20,8 +23,16 @@ impl Socket {
     /// The connection beneath, for its options.
     pub fn tcp(&self) -> &TcpStream {
         match self {
-            Self::Plain(stream) => stream,
+            Self::Plain(stream) => stream.get(),
             Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// The connection itself, when bytes can go to it as they are.
+    pub fn plain(&self) -> Option<&Arc<TcpStream>> {
+        match self {
+            Self::Plain(stream) => Some(stream.get()),
+            Self::Tls(_) => None,
         }
     }
 }

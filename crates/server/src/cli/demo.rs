@@ -38,6 +38,7 @@ pub fn run(Demo { setup }: Demo) -> anyhow::Result<()> {
     };
     telemetry::start_logs(&config.log)?;
     super::runtime()?.block_on(async {
+        let stop = super::StopRequests::listen()?;
         let app = App::start(config).await?;
         let demo = demo::Demo::start(app.services().clone()).await.context("the synthetic broadcast does not start")?;
         let site =
@@ -48,7 +49,7 @@ pub fn run(Demo { setup }: Demo) -> anyhow::Result<()> {
         println!("  To go live yourself: {site}/go  (sign in as {} with {})", demo::NAME, demo.password());
         println!("  Stop with Ctrl-C.");
         println!();
-        super::stop_requested().await?;
+        stop.first().await;
         demo.stop();
         app.drain().await;
         drop(scratch);

@@ -7,6 +7,7 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
     let config = setup.load()?;
     telemetry::start_logs(&config.log)?;
     super::runtime()?.block_on(async {
+        let stop = super::StopRequests::listen()?;
         let app = App::start(config).await?;
         let addresses = app.addresses();
         let shown = |address: Option<std::net::SocketAddr>| address.map_or("off".into(), |address| address.to_string());
@@ -21,7 +22,7 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
             data_dir = %app.services().config.data_dir.display(),
             "serving"
         );
-        super::stop_requested().await?;
+        stop.first().await;
         app.drain().await;
         Ok(())
     })

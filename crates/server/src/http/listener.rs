@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::tasks::Tasks;
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
+use gateway::tcp::SharedTcp;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,6 +22,7 @@ use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
 use super::deadline::Deadlined;
+use super::direct::{self, Served};
 use super::peer::{Peer, Proxies};
 use super::slots::{Slot, Slots};
 
@@ -91,18 +94,28 @@ fn spawn(stream: TcpStream, address: SocketAddr, slot: Slot, serving: Serving) {
     );
 }
 
+/// Each branch on the heap by itself: a viewer of a stream should not hold the room of the largest.
 async fn connection(stream: TcpStream, address: SocketAddr, serving: Serving) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    let Some(tls) = serving.tls.clone() else {
-        let stream = Deadlined::new(stream, serving.header_timeout, serving.write_timeout);
-        return http1(stream, Peer { address, local, tls: false }, serving).await;
-    };
+    if serving.tls.is_some() {
+        return Box::pin(secured(stream, Peer { address, local, tls: true }, serving)).await;
+    }
+    let peer = Peer { address, local, tls: false };
+    let stream = SharedTcp::from(stream);
+    if Box::pin(direct::serve(&stream, peer, &serving)).await? == Served::Whole {
+        return Ok(());
+    }
+    let stream = Deadlined::new(stream, serving.header_timeout, serving.write_timeout);
+    Box::pin(http1(stream, peer, serving)).await
+}
+
+async fn secured(stream: TcpStream, peer: Peer, serving: Serving) -> anyhow::Result<()> {
+    let tls = serving.tls.clone().context("TLS is on")?;
     let handshake = TlsAcceptor::from(tls).accept(stream);
     let stream = tokio::time::timeout(serving.header_timeout, handshake).await??;
     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let stream = Deadlined::new(stream, serving.header_timeout, serving.write_timeout);
-    let peer = Peer { address, local, tls: true };
     if h2 { http2(stream, peer, serving).await } else { http1(stream, peer, serving).await }
 }
 

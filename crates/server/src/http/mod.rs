@@ -1,6 +1,7 @@
 //! HTTP: every route in one place, and around them who asks, what is refused, and what every answer carries.
 
 pub mod deadline;
+pub mod direct;
 pub mod headers;
 pub mod listener;
 pub mod peer;

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -15,10 +16,12 @@ use gateway::flv::{Framing, TooSlow, Viewer};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::viewers::{Protocol, Pull};
+use crate::http::direct::Offer;
 use crate::http::peer::{Client, limited_by};
 use crate::problem::Problem;
 use crate::services::Shared;
@@ -32,7 +35,7 @@ const RESTART: u16 = 1012;
 const TOO_SLOW: u16 = 4000;
 
 /// A viewer's stream with what must live as long.
-struct Watching {
+pub struct Watching {
     viewer: Viewer,
     /// Made once: a new one for each frame would cost a lock that all viewers share.
     drain: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -42,7 +45,7 @@ struct Watching {
 
 /// Why a stream stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stop {
+pub enum Stop {
     Over,
     Draining,
     TooSlow,
@@ -52,15 +55,33 @@ impl Watching {
     async fn next(&mut self) -> Result<Bytes, Stop> {
         tokio::select! {
             biased;
-            next = self.viewer.next() => match next {
-                Ok(Some(bytes)) => Ok(bytes),
-                Ok(None) => Err(Stop::Over),
-                Err(TooSlow) => {
-                    metrics::counter!("oriel_slow_viewers_total").increment(1);
-                    Err(Stop::TooSlow)
-                }
-            },
+            next = self.viewer.next() => outcome(next),
             () = self.drain.as_mut() => Err(Stop::Draining),
+        }
+    }
+
+    /// For a socket that the packager may write to: see [`Viewer::next_for`].
+    pub async fn next_for(&mut self, socket: &Arc<TcpStream>) -> Result<Bytes, Stop> {
+        tokio::select! {
+            biased;
+            next = self.viewer.next_for(socket) => outcome(next),
+            () = self.drain.as_mut() => Err(Stop::Draining),
+        }
+    }
+
+    /// See [`Viewer::reclaim`].
+    pub fn reclaim(&mut self) -> Option<Bytes> {
+        self.viewer.reclaim()
+    }
+}
+
+fn outcome(next: Result<Option<Bytes>, TooSlow>) -> Result<Bytes, Stop> {
+    match next {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(Stop::Over),
+        Err(TooSlow) => {
+            metrics::counter!("oriel_slow_viewers_total").increment(1);
+            Err(Stop::TooSlow)
         }
     }
 }
@@ -102,6 +123,10 @@ pub async fn get(
             .max_message_size(LARGEST_MESSAGE)
             .write_buffer_size(0)
             .on_upgrade(move |socket| pump(watching, socket)));
+    }
+    if let Some(offer) = request.extensions.get::<Offer>() {
+        offer.put(watching);
+        return Ok(streamed(Body::empty()));
     }
     let body = match request.version {
         Version::HTTP_2 => bounded(watching),

@@ -21,8 +21,9 @@ pub async fn serve(mut listener: Listener, services: Shared, tasks: Tasks) {
         tasks.spawn(async move {
             let _gauge = Gauge::up("oriel_rtmp_connections");
             let ended = match request {
-                Request::Publish(publish) => self::publish(publish, services).await,
-                Request::Play(play) => self::play(play, services).await,
+                // On the heap, so that a player's task has not the size of a publisher's.
+                Request::Publish(publish) => Box::pin(self::publish(publish, services)).await,
+                Request::Play(play) => Box::pin(self::play(play, services)).await,
             };
             match ended {
                 Ok(()) => {}

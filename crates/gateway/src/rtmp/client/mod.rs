@@ -140,6 +140,6 @@ async fn open(server: SocketAddr, tls: Option<Tls>) -> io::Result<Socket> {
         Some(Tls { config, name }) => {
             Socket::Tls(Box::new(TlsConnector::from(config).connect(name, tcp).await?.into()))
         }
-        None => Socket::Plain(tcp),
+        None => Socket::Plain(tcp.into()),
     })
 }

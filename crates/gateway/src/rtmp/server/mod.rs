@@ -184,6 +184,6 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 async fn secured(stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> io::Result<Socket> {
     Ok(match tls {
         Some(config) => Socket::Tls(Box::new(TlsAcceptor::from(config).accept(stream).await?.into())),
-        None => Socket::Plain(stream),
+        None => Socket::Plain(stream.into()),
     })
 }

@@ -3,7 +3,7 @@
 use super::config::Unacknowledged;
 use super::connection::Connection;
 use super::error::Error;
-use crate::flv::Viewer;
+use crate::flv::{TooSlow, Viewer};
 use crate::rtmp::Refusal;
 use crate::rtmp::session::{Event, Session, Wanted};
 use crate::rtmp::socket::Socket;
@@ -13,8 +13,10 @@ use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -93,10 +95,11 @@ async fn feed(mut connection: Connection, viewer: Viewer) -> Result<(), Error> {
         let sized = SockRef::from(socket.tcp()).set_send_buffer_size(bytes as usize);
         sized.map_err(|source| Error::Io { peer, source })?;
     }
+    let plain = socket.plain().cloned();
     let (reader, writer) = tokio::io::split(socket);
     let timeout = config.write_timeout;
     let bounded = config.unacknowledged == Unacknowledged::IfAnnounced;
-    let mut player = Player { reader, writer, session, peer, timeout, bounded, gone: false };
+    let mut player = Player { reader, writer, plain, session, peer, timeout, bounded, gone: false };
     let (patience, fed) = (config.farewell, player.run(viewer, shutdown).await);
     if fed.is_ok() && !player.gone {
         player.session.end_play();
@@ -109,6 +112,8 @@ async fn feed(mut connection: Connection, viewer: Viewer) -> Result<(), Error> {
 struct Player {
     reader: ReadHalf<Socket>,
     writer: WriteHalf<Socket>,
+    /// The socket beneath, for the packager to write to.
+    plain: Option<Arc<TcpStream>>,
     session: Session,
     peer: SocketAddr,
     timeout: Duration,
@@ -120,19 +125,31 @@ struct Player {
 
 impl Player {
     async fn run(&mut self, mut viewer: Viewer, shutdown: CancellationToken) -> Result<(), Error> {
+        let fed = self.feed(&mut viewer, shutdown).await;
+        // What follows is written by us alone, and after whole messages.
+        self.reclaim(&mut viewer).await?;
+        fed
+    }
+
+    async fn feed(&mut self, viewer: &mut Viewer, shutdown: CancellationToken) -> Result<(), Error> {
         let mut stopped = pin!(shutdown.cancelled());
         let mut stalled: Option<Instant> = None;
         while !self.gone {
             if !self.session.outbound().is_empty() {
+                self.reclaim(viewer).await?;
                 let answers = self.session.outbound().split().freeze();
                 self.write(answers).await?;
+            }
+            let direct = self.direct();
+            if direct.is_none() {
+                self.reclaim(viewer).await?;
             }
             let allowed = self.may_send();
             stalled = if allowed { None } else { stalled.or_else(|| Some(Instant::now())) };
             tokio::select! {
                 biased;
                 () = &mut stopped => return Ok(()),
-                next = viewer.next(), if allowed => {
+                next = next(viewer, direct.as_ref()), if allowed => {
                     match next.map_err(|source| Error::TooSlow { peer: self.peer, source })? {
                         Some(bytes) => self.write(bytes).await?,
                         None => return Ok(()),
@@ -147,7 +164,7 @@ impl Player {
 
     /// Writes all of it in time. What the player sends meanwhile is read, so that neither waits for the other.
     async fn write(&mut self, mut bytes: Bytes) -> Result<(), Error> {
-        self.session.link().count_sent(bytes.len());
+        self.session.link().count_sent(bytes.len() as u64);
         // Nearly always the socket takes it at once, and no timer is needed.
         if let Some(written) = self.writer.write(&bytes).now_or_never() {
             self.advance(&mut bytes, written)?;
@@ -207,6 +224,22 @@ impl Player {
         Ok(())
     }
 
+    /// The socket, when nothing speaks against others writing to it: a player's own window has to be counted here.
+    fn direct(&mut self) -> Option<Arc<TcpStream>> {
+        let windowed = self.bounded && self.session.link().unacknowledged().is_some();
+        self.plain.clone().filter(|_| !windowed)
+    }
+
+    /// Ends the packager's writing, at the end of a message.
+    async fn reclaim(&mut self, viewer: &mut Viewer) -> Result<(), Error> {
+        let rest = viewer.reclaim();
+        self.session.link().count_sent(viewer.written());
+        match rest {
+            Some(rest) => self.write(rest).await,
+            None => Ok(()),
+        }
+    }
+
     fn may_send(&mut self) -> bool {
         let unacknowledged = self.session.link().unacknowledged();
         !self.bounded || unacknowledged.is_none_or(|(bytes, allowed)| bytes <= allowed)
@@ -236,6 +269,14 @@ async fn expired(since: Option<Instant>, timeout: Duration) {
     match since {
         Some(since) => sleep_until(since + timeout).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Nothing is lost when it is dropped while waiting.
+async fn next(viewer: &mut Viewer, direct: Option<&Arc<TcpStream>>) -> Result<Option<Bytes>, TooSlow> {
+    match direct {
+        Some(socket) => viewer.next_for(socket).await,
+        None => viewer.next().await,
     }
 }
 
