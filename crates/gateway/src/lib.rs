@@ -4,5 +4,7 @@
 
 pub mod flv;
 pub mod hls;
+pub mod ingest;
 pub mod moq;
 pub mod rtmp;
+pub mod ts;

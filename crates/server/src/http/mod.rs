@@ -15,7 +15,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
@@ -32,7 +32,8 @@ pub fn router(services: Shared, moq: Option<Router>) -> Router {
     let trusted = Trusted(services.config.tls.cert.is_some() || public_https(&services));
     let limits = &services.config.limits;
 
-    // Only here: cross-site writes, bodies, compression. Media below is read-only and sent as it is.
+    // Only here: cross-site writes, bodies, compression. Media below is sent as it is; the one body there, an upload, has no
+    // end by nature and bounds of its own, and its key comes in a header that no other site can make a browser send.
     let documents = described
         .route("/api/openapi.json", get(api::docs::document))
         .route("/api/docs", get(api::docs::page))
@@ -45,6 +46,7 @@ pub fn router(services: Shared, moq: Option<Router>) -> Router {
 
     let media = Router::new()
         .route("/live/{file}", get(media::flv::get))
+        .route("/ingest/{id}", post(media::ingest::publish).put(media::ingest::publish))
         .route("/hls/{id}/{file}", get(media::hls::get).options(media::hls::options))
         .route("/api/v1/broadcasts/{id}/room", any(conversation::socket::get));
 

@@ -2,6 +2,7 @@
 
 pub mod flv;
 pub mod hls;
+pub mod ingest;
 pub mod moq;
 pub mod rtmp;
 pub mod thumbnail;
