@@ -5,6 +5,9 @@
 pub mod flv;
 pub mod hls;
 pub mod ingest;
+pub mod matroska;
 pub mod moq;
+pub mod mp4;
 pub mod rtmp;
+pub mod srt;
 pub mod ts;

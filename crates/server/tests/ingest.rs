@@ -92,11 +92,42 @@ async fn ffmpeg_posts_flv() {
     plays(&["-f", "flv", "-flvflags", "no_duration_filesize"], Some(("h264", H264)), Some(("aac", AAC))).await;
 }
 
+const FRAGMENTS: &[&str] = &["-f", "mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_posts_fragmented_mp4() {
+    plays(FRAGMENTS, Some(("h264", H264)), Some(("aac", AAC))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_posts_matroska() {
+    plays(&["-f", "matroska"], Some(("h264", H264)), Some(("aac", AAC))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b_frames_keep_their_order_in_every_container() {
+    const REORDERED: &[&str] =
+        &["-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "30", "-pix_fmt", "yuv420p"];
+    for container in [&["-f", "mpegts"][..], &["-f", "flv"], FRAGMENTS, &["-f", "matroska"]] {
+        plays(container, Some(("h264", REORDERED)), Some(("aac", AAC))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_alone_and_pictures_alone_are_broadcasts() {
+    // Without pictures there is no keyframe to begin a fragment with.
+    const TIMED: &[&str] = &["-f", "mp4", "-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000"];
+    for container in [&["-f", "mpegts"][..], TIMED, &["-f", "matroska"]] {
+        plays(container, None, Some(("aac", AAC))).await;
+        plays(container, Some(("h264", H264)), None).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_sends_a_file_and_its_end_is_a_goodbye() {
     let server = Server::with(|config| config.broadcast.grace_s = 1).await;
     let ann = server.signed_in("ann").await;
-    for format in ["flv", "mpegts"] {
+    for format in ["flv", "mpegts", "matroska"] {
         let (id, key) = server.broadcast(&ann).await;
         let file = server.dir.path().join(format).display().to_string();
         let source = ["-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30:duration=3", "-f", "lavfi"];

@@ -1,8 +1,8 @@
 //! H.264 and HEVC byte streams: access units with their parameter sets inside become frames with a configuration beside.
 //!
 //! ```text
-//! Annex B:  00 00 01 | NAL | 00 00 00 01 | NAL | ...       MPEG-TS
-//! prefixed: length (1, 2 or 4 bytes) | NAL | length | ...  MP4 and Matroska, `avc3` and `hev1` with parameter sets inside
+//! byte stream (Annex B): 00 00 01 | NAL | 00 00 00 01 | NAL | ...
+//! ours:                  length (4) | NAL | length (4) | NAL | ...
 //! ```
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -149,28 +149,16 @@ fn start_code(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The NAL units of a sample with lengths of `size` bytes. Ends early when a length leads beyond the sample.
-#[cfg(test)]
-pub(crate) fn length_prefixed(mut sample: &[u8], size: usize) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (length, rest) = sample.split_at_checked(size)?;
-        let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
-        let (nal, rest) = rest.split_at_checked(length)?;
-        sample = rest;
-        Some(nal)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Baseline, 64 x 64, as x264 wrote them.
     const SPS: &[u8] = &[
-        0x67, 0x42, 0xc0, 0x0a, 0xda, 0x11, 0x96, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0xc0,
-        0xf1, 0x22, 0x6a,
+        0x67, 0x42, 0xc0, 0x0a, 0xd9, 0x04, 0x26, 0xc0, 0x44, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00,
+        0xf0, 0x3c, 0x48, 0x99, 0x20,
     ];
-    const PPS: &[u8] = &[0x68, 0xce, 0x0f, 0xc8];
+    const PPS: &[u8] = &[0x68, 0xcb, 0x83, 0xcb, 0x20];
 
     #[test]
     fn start_codes_of_three_and_four_bytes_part_units() {
@@ -178,12 +166,6 @@ mod tests {
         let nals: Vec<&[u8]> = annex_b(&stream).collect();
         assert_eq!(nals, [&[9, 0xf0][..], &[0x65, 1, 2], &[0x41]]);
         assert_eq!(annex_b(&[1, 2, 3]).count(), 0);
-    }
-
-    #[test]
-    fn a_length_beyond_the_sample_ends_it() {
-        let sample = [0, 1, 7, 0, 9, 8];
-        assert_eq!(length_prefixed(&sample, 2).collect::<Vec<_>>(), [&[7][..]]);
     }
 
     #[test]

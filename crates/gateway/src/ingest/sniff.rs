@@ -25,7 +25,7 @@ pub enum Sniffed {
 pub const ENOUGH: usize = 4 * ts::PACKET;
 
 /// MP4 boxes that begin a file or a stream.
-const FIRST_BOXES: [&[u8; 4]; 6] = [b"ftyp", b"styp", b"moov", b"moof", b"free", b"sidx"];
+const FIRST_BOXES: [&[u8; 4]; 8] = [b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"sidx"];
 
 /// Beginnings of what people send by mistake, and its name.
 const OTHERS: [(&[u8], &str); 10] = [

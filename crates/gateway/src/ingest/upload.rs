@@ -6,7 +6,7 @@ use super::error::Error;
 use super::feed::Feed;
 use super::media::Media;
 use super::sniff::Container;
-use crate::{flv, ts};
+use crate::{flv, matroska, mp4, ts};
 
 /// Reads a container that was recognised by its first bytes.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Upload {
 enum Reader {
     Flv(flv::FileReader, flv::Demuxer),
     Ts(Box<ts::Demuxer>),
+    Mp4(Box<mp4::Demuxer>),
+    Matroska(Box<matroska::Demuxer>),
 }
 
 impl Upload {
@@ -27,7 +29,8 @@ impl Upload {
         let reader = match container {
             Container::Flv => Reader::Flv(flv::FileReader::new(), flv::Demuxer::new()),
             Container::Ts => Reader::Ts(Box::default()),
-            Container::Mp4 | Container::Matroska => Reader::Ts(Box::default()),
+            Container::Mp4 => Reader::Mp4(Box::default()),
+            Container::Matroska => Reader::Matroska(Box::default()),
         };
         Self { reader, feed: Feed::default(), found: Vec::new() }
     }
@@ -43,6 +46,8 @@ impl Upload {
                 return Ok(());
             }
             Reader::Ts(demuxer) => demuxer.push(bytes, &mut self.found),
+            Reader::Mp4(demuxer) => demuxer.push(bytes, &mut self.found),
+            Reader::Matroska(demuxer) => demuxer.push(bytes, &mut self.found),
         };
         // What came before a mistake is good.
         self.feed.drain(&mut self.found, publisher)?;
@@ -52,8 +57,9 @@ impl Upload {
     /// The body ended.
     pub fn finish(mut self, publisher: &mut Publisher) -> Result<(), Error> {
         match &mut self.reader {
-            Reader::Flv(..) => {}
             Reader::Ts(demuxer) => demuxer.finish(&mut self.found)?,
+            // These say how long everything is: nothing whole is left.
+            Reader::Flv(..) | Reader::Mp4(_) | Reader::Matroska(_) => {}
         }
         self.feed.drain(&mut self.found, publisher)?;
         Ok(self.feed.finish(publisher)?)

@@ -16,6 +16,7 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
             quic = shown(addresses.udp),
             rtmp = shown(addresses.rtmp),
             rtmps = shown(addresses.rtmps),
+            srt = shown(addresses.srt),
             metrics = shown(addresses.metrics),
             data_dir = %app.services().config.data_dir.display(),
             "serving"

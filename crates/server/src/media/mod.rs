@@ -5,5 +5,6 @@ pub mod hls;
 pub mod ingest;
 pub mod moq;
 pub mod rtmp;
+pub mod srt;
 pub mod thumbnail;
 pub mod viewers;
