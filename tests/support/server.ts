@@ -37,7 +37,7 @@ export class Server {
   #cookie = '';
 
   private constructor(
-    readonly ports: { http: number; rtmp: number; rtmps: number; metrics: number },
+    readonly ports: { http: number; rtmp: number; rtmps: number; srt: number; metrics: number },
     child: ChildProcess,
     data: string,
   ) {
@@ -52,13 +52,14 @@ export class Server {
 
   /** Starts a server and waits until it is ready. `settings` are configuration keys such as `flv.flush_ms`. */
   static async start(settings: Record<string, string | number> = {}): Promise<Server> {
-    const ports = { http: await freePort(), rtmp: await freePort(), rtmps: await freePort(), metrics: await freePort() };
+    const ports = { http: await freePort(), rtmp: await freePort(), rtmps: await freePort(), srt: await freePort(), metrics: await freePort() };
     const data = mkdtempSync(join(tmpdir(), 'oriel-test-'));
     const all = {
       data_dir: data,
       'http.listen': `127.0.0.1:${ports.http}`,
       'rtmp.listen': `127.0.0.1:${ports.rtmp}`,
       'rtmp.tls_listen': `127.0.0.1:${ports.rtmps}`,
+      'srt.listen': `127.0.0.1:${ports.srt}`,
       'metrics.listen': `127.0.0.1:${ports.metrics}`,
       'rtc.listen': '127.0.0.1:0',
       ...settings,

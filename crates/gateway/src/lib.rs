@@ -4,7 +4,12 @@
 
 pub mod flv;
 pub mod hls;
+pub mod ingest;
+pub mod matroska;
 pub mod moq;
+pub mod mp4;
 pub mod rtc;
 pub mod rtmp;
+pub mod srt;
 pub mod tcp;
+pub mod ts;

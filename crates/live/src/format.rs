@@ -117,6 +117,36 @@ impl VideoFormat {
         Ok(Self::from_config(VideoCodec::Hevc, &config, reorder))
     }
 
+    /// From the parameter sets that H.264 and HEVC byte streams carry among their pictures: whole NAL units, without start
+    /// codes. `None` while one that a decoder needs is missing.
+    pub fn from_parameter_sets(codec: VideoCodec, sets: &[Bytes]) -> Result<Option<Self>, FormatError> {
+        let mut stream = Vec::new();
+        for set in sets {
+            stream.extend_from_slice(&[0, 0, 0, 1]);
+            stream.extend_from_slice(set);
+        }
+        let stream = Bytes::from(stream);
+        let record = parsed(|| match codec {
+            VideoCodec::H264 => {
+                let mut record = moq_mux::codec::h264::Avc1::new();
+                record.transform(stream).map_err(|err| err.to_string())?;
+                Ok(record.avcc().cloned())
+            }
+            VideoCodec::Hevc => {
+                let mut record = moq_mux::codec::h265::Hvc1::new();
+                record.transform(stream).map_err(|err| err.to_string())?;
+                Ok(record.hvcc().cloned())
+            }
+            VideoCodec::Av1 => Err("it has no parameter sets".to_owned()),
+        });
+        let record = record.map_err(|reason| FormatError::Video { codec, reason })?;
+        let format = record.map(|record| match codec {
+            VideoCodec::H264 => Self::h264(&record),
+            _ => Self::hevc(&record),
+        });
+        format.transpose()
+    }
+
     /// From an AV1CodecConfigurationRecord, whose size comes from the sequence header it carries, when it carries one.
     pub fn av1(av1c: &[u8]) -> Result<Self, FormatError> {
         let fail = |reason: String| FormatError::Video { codec: VideoCodec::Av1, reason };

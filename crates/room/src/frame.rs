@@ -7,8 +7,6 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::identity::is_device;
-
 /// Bytes of a client's frame.
 pub const MAX_FRAME_BYTES: usize = 4 * 1024;
 
@@ -214,6 +212,11 @@ impl Rung {
     pub(crate) fn is_pull(self) -> bool {
         matches!(self, Self::Flv | Self::LlHls | Self::Hls | Self::WebRtc)
     }
+}
+
+/// The random token a client keeps: 16 to 64 visible ASCII characters.
+pub(crate) fn is_device(token: &str) -> bool {
+    (16..=64).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use store::User;
 
 use crate::close::JoinError;
 use crate::event::{Person, Role};
+use crate::frame::is_device;
 use crate::names;
 
 /// Who comes in, as the server has established it.
@@ -34,9 +35,4 @@ impl Identity {
         let (id, name) = names::guest(&self.device);
         Ok(Person { id, name, role })
     }
-}
-
-/// 16 to 64 visible ASCII characters.
-pub(crate) fn is_device(token: &str) -> bool {
-    (16..=64).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::tasks::Tasks;
 use anyhow::Context as _;
 use gateway::rtmp::Listener as RtmpListener;
-use gateway::{flv, hls, moq, rtc, rtmp};
+use gateway::{flv, hls, moq, rtc, rtmp, srt};
 use live::Directory;
 use store::Store;
 use tokio::net::TcpListener;
@@ -56,6 +56,7 @@ struct Doors {
     http: TcpListener,
     rtmp: Option<RtmpListener>,
     rtmps: Option<RtmpListener>,
+    srt: Option<srt::Listener>,
     metrics: Option<TcpListener>,
     rtc: Option<(rtc::Endpoint, rtc::Running)>,
     moq: Option<moq::Server>,
@@ -190,10 +191,11 @@ impl Doors {
         let plain = rtmp_door(bind::RTMP, config.rtmp.listen, None, &limits, &drain).await?;
         let secure = certificate.server(&[]);
         let rtmps = rtmp_door(bind::RTMPS, config.rtmp.tls_listen, Some(secure), &limits, &drain).await?;
+        let srt = srt_door(config, &drain).await?;
         let rtc = config.rtc.listen.address().map(|address| rtc_door(address, &config.limits)).transpose()?;
         let metrics = config.metrics.listen.address();
         let metrics = metrics.map(|address| bind::tcp(bind::METRICS, address)).transpose()?;
-        Ok(Self { http, rtmp: plain, rtmps, metrics, rtc, moq })
+        Ok(Self { http, rtmp: plain, rtmps, srt, metrics, rtc, moq })
     }
 
     fn addresses(&self) -> std::io::Result<Addresses> {
@@ -201,6 +203,7 @@ impl Doors {
             http: self.http.local_addr()?,
             rtmp: self.rtmp.as_ref().map(RtmpListener::local_addr).transpose()?,
             rtmps: self.rtmps.as_ref().map(RtmpListener::local_addr).transpose()?,
+            srt: self.srt.as_ref().map(srt::Listener::local_addr),
             metrics: self.metrics.as_ref().map(TcpListener::local_addr).transpose()?,
             udp: self.moq.as_ref().map(moq::Server::local_addr),
             rtc: self.rtc.as_ref().map(|(endpoint, _)| endpoint.local_addr()),
@@ -242,6 +245,9 @@ impl Doors {
         for listener in [self.rtmp, self.rtmps].into_iter().flatten() {
             tasks.spawn(media::rtmp::serve(listener, services.clone(), tasks.clone()));
         }
+        if let Some(listener) = self.srt {
+            tasks.spawn(media::srt::serve(listener, services.clone(), tasks.clone()));
+        }
         self.moq.map(|moq| {
             let running = moq.start();
             let drain = running.drain();
@@ -266,6 +272,17 @@ async fn rtmp_door(
     let Some(address) = listen.address() else { return Ok(None) };
     let bound = RtmpListener::bind(address, tls, limits.clone(), drain.clone()).await;
     bound.map(Some).map_err(|source| BindError::new(door, "TCP", address, source))
+}
+
+async fn srt_door(config: &Config, drain: &CancellationToken) -> Result<Option<srt::Listener>, BindError> {
+    let Some(address) = config.srt.listen.address() else { return Ok(None) };
+    let limits = srt::Config {
+        latency: Duration::from_millis(config.srt.latency_ms.into()),
+        passphrase: config.srt.passphrase.clone(),
+        ..srt::Config::default()
+    };
+    let bound = srt::Listener::bind(address, limits, drain.clone()).await;
+    bound.map(Some).map_err(|source| BindError::new(bind::SRT, "UDP", address, source))
 }
 
 /// HTTP, and QUIC on the UDP port with the same number, where browsers look for it.

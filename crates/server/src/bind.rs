@@ -19,6 +19,7 @@ pub const HTTP: Door = Door { name: "HTTP", flag: "--http", key: "http.listen" }
 pub const RTMP: Door = Door { name: "RTMP", flag: "--rtmp", key: "rtmp.listen" };
 pub const RTMPS: Door = Door { name: "RTMPS", flag: "--rtmps", key: "rtmp.tls_listen" };
 pub const RTC: Door = Door { name: "WebRTC", flag: "--rtc", key: "rtc.listen" };
+pub const SRT: Door = Door { name: "SRT", flag: "--srt", key: "srt.listen" };
 pub const METRICS: Door = Door { name: "metrics", flag: "--metrics", key: "metrics.listen" };
 
 /// Why a door does not open.

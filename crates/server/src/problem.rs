@@ -24,8 +24,8 @@ pub enum Problem {
     /// Name and password do not belong together; which of them is wrong is not said.
     #[error("name or password is wrong")]
     BadCredentials,
-    /// A publisher without a stream key, or with one that is not known.
-    #[error("send the stream key as a bearer token: Authorization: Bearer ok_...")]
+    /// No stream key, or one that does not belong to the broadcast; which is not said.
+    #[error("send the broadcast's stream key: authorization: Bearer KEY")]
     StreamKey,
     /// Signed in, and not allowed.
     #[error("{0}")]
@@ -40,6 +40,15 @@ pub enum Problem {
     /// The state of a thing does not admit the request.
     #[error("{0}")]
     Conflict(Cow<'static, str>),
+    /// It was there and will not come back.
+    #[error("{0}")]
+    Gone(Cow<'static, str>),
+    /// The client said nothing for too long in the middle of a request.
+    #[error("{0}")]
+    Timeout(Cow<'static, str>),
+    /// Media in a form that is not taken; `0` names it.
+    #[error("{0}")]
+    UnsupportedMedia(Cow<'static, str>),
     #[error("the body is larger than this server takes")]
     TooLarge,
     #[error("send JSON with content-type: application/json")]
@@ -107,6 +116,9 @@ impl Problem {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::Gone(_) => (StatusCode::GONE, "gone", "Over"),
+            Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, "timeout", "Timed out"),
+            Self::UnsupportedMedia(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media", "Unsupported media"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
@@ -136,6 +148,9 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Self::StreamKey = self {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Self::RateLimited { retry } = self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(retry.as_secs().max(1)));
         }
@@ -160,7 +175,14 @@ pub fn finish(response: Response, path: &str) -> Response {
         None => return response,
     };
     let mut rendered = problem.render(path);
-    for name in [header::ALLOW, header::WWW_AUTHENTICATE, header::SET_COOKIE, header::ACCESS_CONTROL_ALLOW_ORIGIN] {
+    let kept = [
+        header::ALLOW,
+        header::CONNECTION,
+        header::WWW_AUTHENTICATE,
+        header::SET_COOKIE,
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    ];
+    for name in kept {
         if let Some(value) = response.headers().get(&name) {
             rendered.headers_mut().insert(name, value.clone());
         }

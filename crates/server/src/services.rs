@@ -52,6 +52,8 @@ pub struct Addresses {
     pub http: SocketAddr,
     pub rtmp: Option<SocketAddr>,
     pub rtmps: Option<SocketAddr>,
+    /// UDP.
+    pub srt: Option<SocketAddr>,
     pub metrics: Option<SocketAddr>,
     /// QUIC.
     pub udp: Option<SocketAddr>,

@@ -6,11 +6,17 @@ use live::{AudioCodec, AudioFormat, FormatError, Publisher, SourceFrame, VideoCo
 use super::tag::{self, TagKind, packet};
 
 /// Larger tags are refused before anything is made of them.
-const LARGEST_TAG: usize = 8 << 20;
+pub(super) const LARGEST_TAG: usize = 8 << 20;
 
 /// Why a tag could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// A file does not begin as one.
+    #[error("the file header is wrong")]
+    NoHeader,
+    /// A file has something else where a tag must be.
+    #[error("byte {0} where a tag must begin")]
+    NoTag(u8),
     /// The tag ends before what it announces.
     #[error("{kind:?} tag at {timestamp_ms} ms is cut short")]
     Short { kind: TagKind, timestamp_ms: u32 },

@@ -20,6 +20,7 @@ mod request;
 mod segmenter;
 mod snapshot;
 mod timing;
+mod transport;
 pub mod validator;
 mod window;
 
@@ -83,6 +84,9 @@ pub enum Error {
     /// There is no such file, or not any more: status 404.
     #[error("no such file in the broadcast")]
     NotFound,
+    /// The codecs of the broadcast have no place in a transport stream: status 404.
+    #[error("only H.264 and AAC come as MPEG-TS; this broadcast has another codec, or nothing yet")]
+    NoTransport,
     /// What was asked for did not come in time: status 503, ask again.
     #[error("nothing came for {} s", .0.as_secs())]
     Late(Duration),
@@ -93,7 +97,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::BadRequest(_) => 400,
-            Self::NotFound => 404,
+            Self::NotFound | Self::NoTransport => 404,
             Self::Late(_) => 503,
         }
     }

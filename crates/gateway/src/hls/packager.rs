@@ -13,7 +13,7 @@ use super::playlist::Extent;
 use super::request::{BadRequest, Directives, Request};
 use super::segmenter::{Output, Segmenter};
 use super::snapshot::{Document, Snapshot};
-use super::window::Window;
+use super::window::{Segment, Window};
 use super::{Config, Error, Packagers, Reply, timing};
 
 /// Before a subscription that failed while the broadcast goes on is tried again.
@@ -95,6 +95,11 @@ impl Packager {
                 let state = self.wait(|state| state.window.last_complete().is_some()).await;
                 Ok(playlist(state.plain()))
             }
+            Request::Ts => {
+                let state = self.wait(|state| state.window.last_complete().is_some()).await;
+                state.ts().map(playlist).ok_or(Error::NoTransport)
+            }
+            Request::TsSegment(msn) => found(state.window.segment(msn).and_then(Segment::ts), "video/mp2t"),
             Request::Init(name) => found(state.window.init(name).map(|init| init.body.clone()), "video/mp4"),
             Request::Segment(msn) => {
                 found(state.window.segment(msn).and_then(|segment| segment.body.clone()), "video/iso.segment")

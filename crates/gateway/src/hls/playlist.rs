@@ -99,6 +99,25 @@ pub(super) fn plain(window: &Window) -> String {
     text
 }
 
+/// The playlist of whole segments as transport streams.
+pub(super) fn transport(window: &Window) -> String {
+    let mut text = String::with_capacity(4096);
+    head(&mut text, 3);
+    sequence(&mut text, window);
+    for segment in window.listed().filter(|segment| segment.complete()) {
+        if segment.discontinuity {
+            line(&mut text, format_args!("#EXT-X-DISCONTINUITY"));
+        }
+        line(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", DateTime(segment.captured_us)));
+        let duration = Seconds(segment.duration_us());
+        line(&mut text, format_args!("#EXTINF:{duration},\nseg-{}.ts", segment.msn));
+    }
+    if window.ended {
+        line(&mut text, format_args!("#EXT-X-ENDLIST"));
+    }
+    text
+}
+
 /// The multivariant playlist that names `media` as its one rendition.
 pub(super) fn multivariant(window: &Window, media: &str) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n");

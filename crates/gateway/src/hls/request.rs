@@ -11,6 +11,10 @@ pub enum Request {
     Media(Directives),
     /// `media-plain.m3u8`: the playlist of whole segments.
     MediaPlain,
+    /// `ts.m3u8`: the playlist of whole segments as transport streams.
+    Ts,
+    /// `seg-MSN.ts`.
+    TsSegment(u64),
     /// `init-NAME.mp4`, the name as 16 hexadecimal digits.
     Init(u64),
     /// `seg-MSN.m4s`.
@@ -55,6 +59,7 @@ impl Request {
             "index.m3u8" => return Ok(Self::Index),
             "plain.m3u8" => return Ok(Self::Plain),
             "media.m3u8" => return Ok(Self::Media(Directives::parse(query.unwrap_or_default())?)),
+            "ts.m3u8" => return Ok(Self::Ts),
             "media-plain.m3u8" => return Ok(Self::MediaPlain),
             _ => {}
         }
@@ -64,6 +69,9 @@ impl Request {
         }
         if let Some(msn) = between(file, "seg-", ".m4s") {
             return number(msn).map(Self::Segment).ok_or_else(unknown);
+        }
+        if let Some(msn) = between(file, "seg-", ".ts") {
+            return number(msn).map(Self::TsSegment).ok_or_else(unknown);
         }
         let (msn, part) = between(file, "part-", ".m4s").and_then(|name| name.split_once('-')).ok_or_else(unknown)?;
         let part = number(part).and_then(|part| usize::try_from(part).ok());
@@ -126,6 +134,8 @@ mod tests {
         assert_eq!(Request::parse("plain.m3u8", Some("token=x")), Ok(Request::Plain));
         assert_eq!(Request::parse("media-plain.m3u8", None), Ok(Request::MediaPlain));
         assert_eq!(Request::parse("seg-12.m4s", None), Ok(Request::Segment(12)));
+        assert_eq!(Request::parse("ts.m3u8", None), Ok(Request::Ts));
+        assert_eq!(Request::parse("seg-12.ts", None), Ok(Request::TsSegment(12)));
         assert_eq!(Request::parse("part-12-3.m4s", None), Ok(Request::Part { msn: 12, part: 3 }));
         assert_eq!(Request::parse("init-00000000000000ff.mp4", None), Ok(Request::Init(255)));
     }

@@ -28,6 +28,7 @@ pub(super) struct Snapshot {
     full: OnceLock<Document>,
     delta: OnceLock<Document>,
     plain: OnceLock<Document>,
+    ts: OnceLock<Document>,
 }
 
 impl Snapshot {
@@ -39,6 +40,7 @@ impl Snapshot {
             full: OnceLock::new(),
             delta: OnceLock::new(),
             plain: OnceLock::new(),
+            ts: OnceLock::new(),
         }
     }
 
@@ -64,6 +66,12 @@ impl Snapshot {
     /// The playlist of whole segments.
     pub fn plain(&self) -> &Document {
         self.plain.get_or_init(|| Document::new(playlist::plain(&self.window)))
+    }
+
+    /// The playlist of transport streams; `None` while there is none.
+    pub fn ts(&self) -> Option<&Document> {
+        self.window.listed().rev().find(|segment| segment.complete())?.ts()?;
+        Some(self.ts.get_or_init(|| Document::new(playlist::transport(&self.window))))
     }
 
     /// Whether anything can be played.

@@ -3,7 +3,7 @@
 //! Cheap to clone, so that every state can be handed to viewers as an immutable snapshot.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 
@@ -11,7 +11,7 @@ use super::fmp4::Init;
 use super::part::Part;
 use super::planner::Head;
 use super::segmenter::Output;
-use super::{Config, timing};
+use super::{Config, timing, transport};
 
 /// Fewer segments than this are never listed for want of memory: players start three segments from the end.
 const FEWEST: usize = 3;
@@ -30,6 +30,8 @@ pub(super) struct Segment {
     pub parts: Vec<Part>,
     /// All parts in one, once the segment is complete; the parts are then slices of it.
     pub body: Option<Bytes>,
+    /// The complete segment as a transport stream, made for the first player that asks.
+    ts: OnceLock<Option<Bytes>>,
 }
 
 /// The segments of a broadcast that are listed, and those that players may still ask for.
@@ -56,8 +58,19 @@ impl Segment {
         self.body.is_some()
     }
 
+    /// The segment as a transport stream; `None` while it is incomplete, and for codecs that have no place in one.
+    pub fn ts(&self) -> Option<Bytes> {
+        let body = self.body.as_ref()?;
+        self.ts.get_or_init(|| transport::segment(&self.init.body, body)).clone()
+    }
+
     fn bytes(&self) -> usize {
         self.parts.iter().map(|part| part.body.len()).sum()
+    }
+
+    /// With what was made of it.
+    fn held(&self) -> usize {
+        self.bytes() + self.ts.get().and_then(Option::as_ref).map_or(0, Bytes::len)
     }
 
     fn new(head: Head, init: Arc<Init>, discontinuities: u64) -> Self {
@@ -69,6 +82,7 @@ impl Segment {
             captured_us: head.captured_us,
             parts: Vec::new(),
             body: None,
+            ts: OnceLock::new(),
         }
     }
 
@@ -182,15 +196,17 @@ impl Window {
         }
         let kept_us = timing::us(self.config.kept);
         let mut unlisted_us: i64 = self.segments.range(..self.listed_from).map(|segment| segment.duration_us()).sum();
-        let mut bytes: usize = self.segments.iter().map(|segment| segment.bytes()).sum();
+        let mut bytes: usize = self.segments.iter().map(|segment| segment.held()).sum();
         while let Some(first) = self.segments.front() {
             let over = bytes > self.config.max_bytes && self.segments.len() > FEWEST;
             let unneeded = self.listed_from > 0 && unlisted_us - first.duration_us() >= kept_us;
+            // Once: a player may have the transport stream made meanwhile.
+            let held = first.held().min(bytes);
             if !over && !unneeded {
                 break;
             }
             unlisted_us -= first.duration_us();
-            bytes -= first.bytes();
+            bytes -= held;
             self.segments.pop_front();
             self.listed_from = self.listed_from.saturating_sub(1);
         }

@@ -46,6 +46,7 @@ impl Server {
             ("HTTP__LISTEN", http.to_string()),
             ("RTMP__LISTEN", rtmp.to_string()),
             ("RTMP__TLS_LISTEN", "off".into()),
+            ("SRT__LISTEN", "off".into()),
             ("METRICS__LISTEN", "off".into()),
             ("FLV__FLUSH_MS", flush_ms.to_string()),
             ("LIMITS__HTTP_CONNECTIONS", "20000".into()),

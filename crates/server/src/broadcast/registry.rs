@@ -82,7 +82,16 @@ impl Registry {
 
     /// Lets the holder of `key` publish from `peer`, or says why not.
     pub async fn publish(&self, key: &str, peer: String) -> Result<(live::Publisher, Session), Refusal> {
-        let result = self.try_publish(key, peer).await;
+        self.granted(None, key, peer).await
+    }
+
+    /// The same for a protocol whose address names the broadcast too: the key must be that broadcast's.
+    pub async fn publish_to(&self, id: &str, key: &str, peer: String) -> Result<(live::Publisher, Session), Refusal> {
+        self.granted(Some(id), key, peer).await
+    }
+
+    async fn granted(&self, id: Option<&str>, key: &str, peer: String) -> Result<(live::Publisher, Session), Refusal> {
+        let result = self.try_publish(id, key, peer).await;
         if let Err(refusal) = &result {
             metrics::counter!("oriel_publish_refused_total", "reason" => refusal.reason()).increment(1);
         }
@@ -95,12 +104,20 @@ impl Registry {
         Ok(self.find(key.hash()).await?.id)
     }
 
-    async fn try_publish(&self, key: &str, peer: String) -> Result<(live::Publisher, Session), Refusal> {
+    async fn try_publish(
+        &self,
+        id: Option<&str>,
+        key: &str,
+        peer: String,
+    ) -> Result<(live::Publisher, Session), Refusal> {
         let key = StreamKey::parse(key).ok_or(Refusal::UnknownKey)?;
         if self.lock().draining {
             return Err(Refusal::Draining);
         }
         let found = self.find(key.hash()).await?;
+        if id.is_some_and(|id| id != found.id) {
+            return Err(Refusal::UnknownKey);
+        }
         let settings = Settings { first_segment: found.first_segment };
         let broadcast = self.inner.directory.open(&found.id, settings).map_err(|error| {
             tracing::error!(broadcast = found.id, %error, "cannot open the broadcast");

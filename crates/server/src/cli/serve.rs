@@ -18,6 +18,7 @@ pub fn run(setup: Setup) -> anyhow::Result<()> {
             webrtc = shown(addresses.rtc),
             rtmp = shown(addresses.rtmp),
             rtmps = shown(addresses.rtmps),
+            srt = shown(addresses.srt),
             metrics = shown(addresses.metrics),
             data_dir = %app.services().config.data_dir.display(),
             "serving"

@@ -45,6 +45,9 @@ pub struct Overrides {
     /// UDP address of WebRTC, "address:port" or "off"
     #[arg(long, value_name = "ADDR")]
     pub rtc: Option<Listen>,
+    /// Address of SRT (UDP), "address:port" or "off"
+    #[arg(long, value_name = "ADDR")]
+    pub srt: Option<Listen>,
     /// Address of the Prometheus listener, "address:port" or "off"
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<Listen>,
@@ -68,6 +71,7 @@ impl Overrides {
         set(&mut config.rtmp.listen, self.rtmp);
         set(&mut config.rtmp.tls_listen, self.rtmps);
         set(&mut config.rtc.listen, self.rtc);
+        set(&mut config.srt.listen, self.srt);
         set(&mut config.metrics.listen, self.metrics);
         set(&mut config.log.filter, self.log);
         if self.public_url.is_some() {

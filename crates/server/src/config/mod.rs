@@ -26,6 +26,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub http: Http,
     pub rtmp: Rtmp,
+    pub srt: Srt,
     pub moq: Moq,
     pub rtc: Rtc,
     pub metrics: Metrics,
@@ -55,6 +56,15 @@ pub struct Rtmp {
     pub listen: Listen,
     pub tls_listen: Listen,
     pub public_host: Option<String>,
+}
+
+/// The SRT listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Srt {
+    pub listen: Listen,
+    pub latency_ms: u32,
+    pub passphrase: Option<String>,
 }
 
 /// Media over QUIC: WebTransport on the UDP port with the number of `http.listen`.
@@ -166,6 +176,7 @@ impl Default for Config {
             data_dir: PathBuf::from("./data"),
             http: Http::default(),
             rtmp: Rtmp::default(),
+            srt: Srt::default(),
             moq: Moq::default(),
             rtc: Rtc::default(),
             metrics: Metrics::default(),
@@ -189,6 +200,12 @@ impl Default for Http {
 impl Default for Rtmp {
     fn default() -> Self {
         Self { listen: Listen::any(1935), tls_listen: Listen::any(1936), public_host: None }
+    }
+}
+
+impl Default for Srt {
+    fn default() -> Self {
+        Self { listen: Listen::any(9000), latency_ms: 400, passphrase: None }
     }
 }
 
@@ -275,6 +292,12 @@ impl Config {
         }
         if !(50..=2_000).contains(&self.hls.part_ms) {
             return Err(format!("hls.part_ms: {} is outside 50..2000", self.hls.part_ms));
+        }
+        if !(20..=8_000).contains(&self.srt.latency_ms) {
+            return Err(format!("srt.latency_ms: {} is outside 20..8000", self.srt.latency_ms));
+        }
+        if self.srt.passphrase.as_ref().is_some_and(|text| !(10..=79).contains(&text.len())) {
+            return Err("srt.passphrase: must have 10 to 79 characters".into());
         }
         if self.flv.flush_ms > 1_000 {
             return Err(format!("flv.flush_ms: {} is above 1000", self.flv.flush_ms));

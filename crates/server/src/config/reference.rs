@@ -52,6 +52,17 @@ pub const KEYS: &[Key] = &[
         "rtmp.public_host",
         "Host name in the RTMP addresses that the API gives. Unset: the host of `http.public_url`, else of the request.",
     ),
+    key("srt.listen", "Address of SRT (UDP), or `off`. Flag `--srt`."),
+    key(
+        "srt.latency_ms",
+        "Time in which packets lost on the way are sent again, 20 to 8000 ms; an encoder may ask for more. All that \
+         comes by SRT is delayed by it. Four round trips survive much.",
+    ),
+    key(
+        "srt.passphrase",
+        "With one (10 to 79 characters) every SRT encoder must encrypt by it, AES of 128 to 256 bits. The stream key, \
+         too, travels in the clear in SRT's handshake, with a passphrase or without.",
+    ),
     key(
         "moq.enabled",
         "Serve Media over QUIC: WebTransport on the UDP port with the number of `http.listen`, and its WebSocket \

@@ -33,7 +33,8 @@ pub fn router(services: Shared, moq: Option<Router>) -> Router {
     let trusted = Trusted(services.config.tls.cert.is_some() || public_https(&services));
     let limits = &services.config.limits;
 
-    // Only here: cross-site writes, bodies, compression. Media below is read-only and sent as it is.
+    // Only here: cross-site writes, bodies, compression. Media below is sent as it is; the one body there, an upload, has no
+    // end by nature and bounds of its own, and its key comes in a header that no other site can make a browser send.
     let documents = described
         .route("/api/openapi.json", get(api::docs::document))
         .route("/api/docs", get(api::docs::page))
@@ -46,6 +47,7 @@ pub fn router(services: Shared, moq: Option<Router>) -> Router {
 
     let media = Router::new()
         .route("/live/{file}", get(media::flv::get))
+        .route("/ingest/{id}", post(media::ingest::publish).put(media::ingest::publish))
         .route("/hls/{id}/{file}", get(media::hls::get).options(media::hls::options))
         .route("/whep/{id}", post(media::whep::create).options(media::whip::options))
         .route("/whep/{id}/{session}", media::whip::session())

@@ -55,7 +55,7 @@ async fn answer(
 ) -> Result<Reply, Problem> {
     let request = Request::parse(file, query).map_err(|bad| problem(bad.into()))?;
     let broadcast = services.directory.get(id).ok_or_else(|| Problem::not_found("this broadcast is not live"))?;
-    if matches!(request, Request::Media(_) | Request::MediaPlain) {
+    if matches!(request, Request::Media(_) | Request::MediaPlain | Request::Ts) {
         let program = headers.get(header::USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
         services.pulls.hls(id, client.ip, program);
     }
@@ -69,6 +69,7 @@ fn problem(error: Error) -> Problem {
     match error {
         Error::BadRequest(bad) => Problem::Malformed(bad.to_string().into()),
         Error::NotFound => Problem::not_found("there is no such file in this broadcast, or not any more"),
+        Error::NoTransport => Problem::not_found(error.to_string()),
         late @ Error::Late(_) => Problem::Unavailable(late.to_string().into()),
     }
 }

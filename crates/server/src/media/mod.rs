@@ -2,8 +2,10 @@
 
 pub mod flv;
 pub mod hls;
+pub mod ingest;
 pub mod moq;
 pub mod rtmp;
+pub mod srt;
 pub mod thumbnail;
 pub mod viewers;
 pub mod whep;

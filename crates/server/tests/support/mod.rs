@@ -43,6 +43,7 @@ pub fn config(dir: &TempDir) -> Config {
     config.http.listen = Listen::loopback(0);
     config.rtmp.listen = Listen::loopback(0);
     config.rtmp.tls_listen = Listen::loopback(0);
+    config.srt.listen = Listen::loopback(0);
     config.metrics.listen = Listen::loopback(0);
     config.rtc.listen = Listen::loopback(0);
     config.moq.enabled = false;

@@ -31,6 +31,7 @@ pub fn all(config: &Config) -> Vec<Check> {
         (bind::METRICS, config.metrics.listen),
     ];
     checks.extend(doors.map(|(door, listen)| Check { name: door.name, finding: tcp(door, listen) }));
+    checks.push(Check { name: bind::SRT.name, finding: udp(bind::SRT, config.srt.listen) });
     if config.moq.enabled {
         checks.push(Check { name: "QUIC", finding: udp(bind::HTTP, config.http.listen) });
         checks.push(Check { name: "UDP", finding: udp_loopback() });
@@ -87,7 +88,7 @@ fn tcp(door: Door, listen: Listen) -> Finding {
 }
 
 fn udp(door: Door, listen: Listen) -> Finding {
-    let Some(address) = listen.address() else { return Finding::Bad(format!("{} is off", door.key)) };
+    let Some(address) = listen.address() else { return Finding::Good("off".into()) };
     match bind::probe_udp(door, address) {
         Ok(()) => Finding::Good(format!("UDP {address} is free; open it in the firewall as well")),
         Err(error) => Finding::Bad(error.to_string()),
