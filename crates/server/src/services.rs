@@ -15,6 +15,7 @@ use crate::http::rate::Rate;
 use crate::http::same_origin::PublicHost;
 use crate::media::thumbnail::Thumbnails;
 use crate::media::viewers::Pulls;
+use crate::replay::Access;
 use room::Rooms;
 
 /// Shared by every request.
@@ -32,6 +33,8 @@ pub struct Services {
     pub pulls: Pulls,
     pub flv: gateway::flv::Packagers,
     pub hls: gateway::hls::Packagers,
+    pub archive: gateway::archive::Archive,
+    pub access: Access,
     pub proxies: Proxies,
     pub public_host: PublicHost,
     /// Set once, when every listener is bound.

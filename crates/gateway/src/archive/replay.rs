@@ -11,6 +11,7 @@ use super::download::{Header, Places};
 use super::index::{Index, Segment, init_name, segment_name};
 use super::store::Store;
 use super::{Error, Request, boxes, playlist};
+use crate::hls::us;
 
 /// An init segment larger than this was not written by us.
 const INIT_MAX: u64 = 1 << 20;
@@ -66,6 +67,19 @@ impl Replay {
     /// Whether the broadcast goes on, so that more may come.
     pub fn is_live(&self) -> bool {
         self.live
+    }
+
+    /// Whether somebody who watches the broadcast live may read the file: the rewind list, and what it lists.
+    pub fn rewinds_to(&self, request: Request) -> bool {
+        let from_us = self.index.end_us() - us(self.dvr);
+        let listed = |n: u64| self.index.segment(n).is_some_and(|segment| segment.end_us >= from_us);
+        self.live
+            && !self.dvr.is_zero()
+            && match request {
+                Request::Dvr | Request::Init(_) => true,
+                Request::Segment(n) => listed(n),
+                Request::Index | Request::Media | Request::Download => false,
+            }
     }
 
     /// A file.

@@ -46,9 +46,16 @@ pub fn router(services: Shared, moq: Option<Router>) -> Router {
     let media = Router::new()
         .route("/live/{file}", get(media::flv::get))
         .route("/hls/{id}/{file}", get(media::hls::get).options(media::hls::options))
+        .route("/replay/{file}", get(media::replay::download).options(media::hls::options))
         .route("/api/v1/broadcasts/{id}/room", any(conversation::socket::get));
 
+    // Playlists of hours are text worth compressing; segments are let be.
+    let replays = Router::new()
+        .route("/replay/{id}/{file}", get(media::replay::file).options(media::hls::options))
+        .layer(compression());
+
     let mut router = media
+        .merge(replays)
         .merge(documents)
         .route("/healthz", get(api::server::healthz))
         .route("/readyz", get(api::server::readyz))

@@ -3,6 +3,7 @@
 pub mod flv;
 pub mod hls;
 pub mod moq;
+pub mod replay;
 pub mod rtmp;
 pub mod thumbnail;
 pub mod viewers;
