@@ -14,6 +14,7 @@
 mod boxes;
 mod download;
 mod index;
+mod parameters;
 mod playlist;
 mod recorder;
 mod replay;
@@ -22,9 +23,6 @@ mod scribe;
 mod spill;
 mod store;
 mod uploader;
-
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use live::{Broadcast, Item, Phase, Subscriber};
+use live::{Broadcast, Item, Kind, Phase, Subscriber};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::index::Index;
+use super::parameters::{parameter_sets, with_parameter_sets};
 use super::scribe::{Counts, Job, Scribe};
 use super::uploader::Uploader;
 use super::{Archive, Progress};
@@ -158,6 +159,7 @@ async fn follow(
     inbox: &mut Inbox,
     stop: &CancellationToken,
 ) -> Left {
+    let mut video = None;
     loop {
         let item = tokio::select! {
             biased;
@@ -171,8 +173,14 @@ async fn follow(
                 if let Err(error) = segmenter.format(&format, &mut out) {
                     tracing::warn!(broadcast = id, %error, "format cannot be recorded");
                 }
+                video = format.video.map(|video| (parameter_sets(&video), video));
             }
-            Some(Item::Frame(frame)) => segmenter.frame(frame, &mut out),
+            Some(Item::Frame(mut frame)) => {
+                if let Some((sets, format)) = video.as_ref().filter(|_| frame.keyframe && frame.kind == Kind::Video) {
+                    frame.payload = with_parameter_sets(sets, &frame.payload, format);
+                }
+                segmenter.frame(frame, &mut out);
+            }
             Some(Item::Interrupted) => segmenter.interrupted(&mut out),
         }
         out.into_iter().for_each(|output| inbox.take(id, output));

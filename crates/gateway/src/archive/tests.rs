@@ -1,1 +1,0 @@
-//! Recording real media into a directory, and what is left of it when things go wrong.
