@@ -35,6 +35,27 @@ pub(crate) struct Said {
     pub captured_ms: Option<i64>,
 }
 
+/// A comment read from the store, long after it was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastComment {
+    pub id: String,
+    pub who: Person,
+    pub text: String,
+    /// Capture time of the frame its sender was seeing.
+    pub captured_ms: Option<i64>,
+    /// When the room took it.
+    pub at_ms: i64,
+}
+
+impl PastComment {
+    /// `None` for an event of another kind, or of a release that wrote it in another way.
+    pub fn from_stored(row: &StoredEvent) -> Option<Self> {
+        let Said { id, who, text, captured_ms, .. } =
+            serde_json::from_str(&row.body).ok().filter(|_| row.kind == COMMENT)?;
+        Some(Self { id, who, text, captured_ms, at_ms: row.at_ms })
+    }
+}
+
 /// How the broadcast stands, as it is stored and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
@@ -97,6 +118,10 @@ impl Draft {
             kind: kind.into(),
             body,
             at_ms: self.at_ms,
+            captured_ms: match &self.body {
+                Body::Comment(said) => said.captured_ms,
+                Body::State(_) => None,
+            },
         }
     }
 

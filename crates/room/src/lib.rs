@@ -52,7 +52,7 @@ pub use close::{Close, JoinError};
 pub use config::Config;
 pub use connection::Connection;
 pub use encode::Frame;
-pub use event::{Person, Role};
+pub use event::{PastComment, Person, Role};
 pub use frame::{ClientFrame, Comment, FrameError, Hearts, Hello, MAX_FRAME_BYTES, Ping, Playing, Rung};
 pub use identity::Identity;
 pub use metric::describe as describe_metrics;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::tasks::Tasks;
 use anyhow::Context as _;
+use gateway::archive::Archive;
 use gateway::rtmp::Listener as RtmpListener;
 use gateway::{flv, hls, moq, rtc, rtmp, srt};
 use live::Directory;
@@ -26,6 +27,7 @@ use crate::http::same_origin::PublicHost;
 use crate::http::slots::Slots;
 use crate::media::thumbnail::Thumbnails;
 use crate::media::viewers::Pulls;
+use crate::replay::{self, Access, Recordings};
 use crate::services::{Addresses, Rates, Services, Shared};
 use crate::{http, media, telemetry, tls, upkeep};
 use room::Rooms;
@@ -97,11 +99,17 @@ impl App {
         let flv = flv::Packagers::new(flv::Config { flush, ..flv::Config::default() });
         let hls = hls::Packagers::new(hls::Config { part_target: part_target(&config), ..hls::Config::default() });
 
+        let archive = Archive::new(replay::archive_config(&config, part_target(&config)))?;
+
         // Messages: the rooms beside the broadcasts.
         let rooms = Rooms::new(room::Config::default(), store.clone(), room::Bus::local());
 
         // Control: who may publish, and the broadcasts that a stopped server left running.
-        let registry = Registry::new(store.clone(), directory.clone(), rooms.clone(), journal, config.grace());
+        let enabled = config.recording.enabled;
+        let recordings =
+            Recordings::new(enabled, archive.clone(), store.clone(), stop_background.clone(), background.clone());
+        let registry =
+            Registry::new(store.clone(), directory.clone(), rooms.clone(), journal, recordings, config.grace());
         let resumed = registry.recover().await?;
         if resumed > 0 {
             tracing::info!(resumed, "broadcasts wait for their publishers to come back");
@@ -125,6 +133,8 @@ impl App {
             hls,
             webrtc: rtc::Feeds::default(),
             rtc: doors.rtc.as_ref().map(|(endpoint, _)| endpoint.clone()),
+            archive,
+            access: Access::default(),
             config,
         });
         background.spawn(upkeep::run(services.clone(), stop_background.clone()));

@@ -19,6 +19,7 @@ pub mod demo;
 pub mod http;
 pub mod media;
 pub mod problem;
+pub mod replay;
 pub mod services;
 mod tasks;
 pub mod telemetry;

@@ -15,6 +15,7 @@ use crate::http::rate::Rate;
 use crate::http::same_origin::PublicHost;
 use crate::media::thumbnail::Thumbnails;
 use crate::media::viewers::Pulls;
+use crate::replay::Access;
 use crate::tasks::Tasks;
 use room::Rooms;
 
@@ -36,6 +37,8 @@ pub struct Services {
     pub webrtc: gateway::rtc::Feeds,
     /// WebRTC, when it is on.
     pub rtc: Option<gateway::rtc::Endpoint>,
+    pub archive: gateway::archive::Archive,
+    pub access: Access,
     pub proxies: Proxies,
     pub public_host: PublicHost,
     /// Connections and what else the drain waits for.

@@ -6,6 +6,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::now_ms;
+use crate::replay;
 use crate::services::Shared;
 
 /// The rooms forget a count that is not told again within 15 s.
@@ -15,9 +16,12 @@ const PICTURES: Duration = Duration::from_secs(60);
 
 const SESSIONS: Duration = Duration::from_secs(3600);
 
+const REPLAYS: Duration = Duration::from_secs(60);
+
 /// Does it until `stop`.
 pub async fn run(services: Shared, stop: CancellationToken) {
     let [mut viewers, mut pictures, mut sessions] = [VIEWERS, PICTURES, SESSIONS].map(interval);
+    tokio::spawn(keep_replays(services.clone(), stop.clone()));
     for timer in [&mut viewers, &mut pictures, &mut sessions] {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
@@ -28,6 +32,21 @@ pub async fn run(services: Shared, stop: CancellationToken) {
             _ = sessions.tick() => purge_sessions(&services).await,
             () = stop.cancelled() => return,
         }
+    }
+}
+
+/// Beside the rest: an object store may be slow.
+async fn keep_replays(services: Shared, stop: CancellationToken) {
+    let work = async {
+        replay::settle(&services.archive).await;
+        loop {
+            replay::retention::run(&services.store, &services.archive, &services.config.recording).await;
+            tokio::time::sleep(REPLAYS).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -24,6 +24,7 @@ struct Serving {
     child: Child,
     log: String,
     http: SocketAddr,
+    rtmp: SocketAddr,
     rest: BufReader<std::process::ChildStderr>,
 }
 
@@ -45,16 +46,17 @@ impl Serving {
         let mut child = command.spawn().expect("the program starts");
         let mut rest = BufReader::new(child.stderr.take().expect("piped"));
         let mut log = String::new();
-        let http = loop {
+        let (http, rtmp) = loop {
             let mut line = String::new();
             assert_ne!(rest.read_line(&mut line).expect("text"), 0, "it ended: {log}");
             log.push_str(&line);
             let said: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
             if said["message"] == "serving" {
-                break said["http"].as_str().expect("an address").parse().expect("an address");
+                let address = |name: &str| said[name].as_str().expect("an address").parse().expect("an address");
+                break (address("http"), address("rtmp"));
             }
         };
-        Self { child, log, http, rest }
+        Self { child, log, http, rtmp, rest }
     }
 
     /// Asks it to stop; how long it took, and the whole log.
@@ -222,4 +224,77 @@ fn a_stream_key_is_never_logged() {
     for secret in [key.trim_start_matches("ok_"), "long enough", token] {
         assert!(!log.contains(secret), "a secret is in the log");
     }
+}
+
+/// The segments of a recording that lie whole on the local disk or are stored, and the bytes of the one being written.
+fn recorded(dir: &TempDir, id: &str) -> (usize, u64) {
+    let names = |folder: &str, suffix: &str| {
+        let entries = std::fs::read_dir(dir.path().join("data").join(folder).join(id)).into_iter().flatten().flatten();
+        let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(suffix)));
+        named.map(|entry| entry.metadata().map_or(0, |file| file.len())).collect::<Vec<u64>>()
+    };
+    (names("replays", ".m4s").len(), names("recording", ".open").last().copied().unwrap_or(0))
+}
+
+#[test]
+fn a_killed_server_leaves_a_replay_with_all_but_the_last_part() {
+    let dir = TempDir::new();
+    let mut serving = Serving::start(&dir, &[("ORIEL__BROADCAST__GRACE_S", "1")]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut client = support::Client { host: serving.http.to_string(), cookie: None, headers: Vec::new() };
+    let (id, key) = runtime.block_on(async {
+        let account = serde_json::json!({"name": "ann", "password": "long enough"});
+        client.cookie = client.post("/api/v1/accounts", &account).await.cookie();
+        let made = client.post("/api/v1/broadcasts", &serde_json::json!({"title": "x"})).await.json();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        (text(&made["broadcast"]["id"]), text(&made["stream_key"]))
+    });
+    // A keyframe each 3 s: the segment that is cut off is long, and what is kept of it counts.
+    let mut encoder = Command::new("ffmpeg")
+        .args(["-v", "quiet", "-nostdin", "-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=30", "-t", "60"])
+        .args(["-c:v", "libx264", "-preset", "ultrafast", "-g", "90", "-f", "flv"])
+        .arg(format!("rtmp://{}/live/{key}", serving.rtmp))
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("ffmpeg is needed");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (stored, open) = recorded(&dir, &id);
+        if stored >= 1 && open > 40_000 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{:?}", recorded(&dir, &id));
+        std::thread::yield_now();
+    }
+    serving.child.kill().expect("it runs");
+    serving.child.wait().expect("a child");
+    let _ = encoder.kill();
+    let _ = encoder.wait();
+    let (stored, open) = recorded(&dir, &id);
+    assert!(open > 40_000, "a segment was being written");
+
+    let again = Serving::start(&dir, &[("ORIEL__BROADCAST__GRACE_S", "1")]);
+    client.host = again.http.to_string();
+    let list = runtime.block_on(async {
+        let whole = async {
+            loop {
+                let list = client.get(&format!("/replay/{id}/media.m3u8")).await;
+                if list.text().matches("#EXTINF").count() > stored {
+                    return list.text();
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), whole).await.expect("the open segment is recovered")
+    });
+    let url = format!("http://{}/replay/{id}.mp4", again.http);
+    let probed = Command::new("ffmpeg")
+        .args(["-v", "error", "-i", &url, "-map", "0:v", "-f", "framemd5", "-"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("ffmpeg is needed");
+    assert_eq!(text(&probed.stderr), "", "{list}");
+    let frames = text(&probed.stdout).lines().filter(|line| line.starts_with("0,")).count();
+    // Each part but the last two is whole: 6 frames are 200 ms.
+    assert!(frames > 90 * stored, "{frames} frames, {stored} segments stored before: {list}");
 }

@@ -5,6 +5,7 @@ mod support;
 mod tools;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +29,10 @@ impl Way {
             let mut buffer = [0; 2048];
             let mut dice = Dice { state: 1, one_in };
             while let Ok((size, caller)) = front.recv_from(&mut buffer).await {
-                if !callers.contains_key(&caller) {
+                if let Entry::Vacant(entry) = callers.entry(caller) {
                     let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
                     back.connect(server).await.unwrap();
-                    callers.insert(caller, back.clone());
+                    entry.insert(back.clone());
                     tokio::spawn(Self::answers(back, front.clone(), caller, one_in, delay));
                 }
                 if dice.lost() {
@@ -72,7 +73,7 @@ struct Dice {
 impl Dice {
     fn lost(&mut self) -> bool {
         self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.one_in != 0 && (self.state >> 33) % self.one_in == 0
+        self.one_in != 0 && (self.state >> 33).is_multiple_of(self.one_in)
     }
 }
 

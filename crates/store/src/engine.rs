@@ -75,7 +75,10 @@ fn pool(config: &Config, connections: u32) -> SqlitePoolOptions {
 
 /// The schema's history, oldest first. A migration must work with the release before it.
 fn migrator() -> Migrator {
-    let migrations = [(1, "first", include_str!("../migrations/sqlite/0001_first.sql"))];
+    let migrations = [
+        (1, "first", include_str!("../migrations/sqlite/0001_first.sql")),
+        (2, "replays", include_str!("../migrations/sqlite/0002_replays.sql")),
+    ];
     Migrator::with_migrations(
         migrations
             .into_iter()

@@ -24,6 +24,17 @@ pub struct NewEvent {
     /// JSON, not looked into here.
     pub body: String,
     pub at_ms: i64,
+    /// Capture time of what its sender was seeing, if any.
+    pub captured_ms: Option<i64>,
+}
+
+/// A place in a room's comments by capture time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// Capture time, or when the room accepted it.
+    pub time_ms: i64,
+    pub epoch: String,
+    pub offset: i64,
 }
 
 /// An event as it was remembered.
@@ -95,6 +106,32 @@ impl Store {
         Ok(rows.into_iter().rev().map(StoredEvent::from).collect())
     }
 
+    /// The comments of a room by capture time (or, without one, by the time they were accepted), those after `after`, at most
+    /// `limit`. With each its place.
+    pub async fn comments_after(
+        &self,
+        broadcast: &str,
+        after: &Moment,
+        limit: u32,
+    ) -> Result<Vec<(Moment, StoredEvent)>, Error> {
+        let query = sqlx::query_as::<_, (i64, String, i64, String, String, i64)>(
+            "SELECT COALESCE(captured_ms, at_ms), epoch, event_offset, kind, body, at_ms FROM room_events \
+             WHERE broadcast_id = $1 AND kind = 'comment' \
+             AND (COALESCE(captured_ms, at_ms), epoch, event_offset) > ($2, $3, $4) \
+             ORDER BY COALESCE(captured_ms, at_ms), epoch, event_offset LIMIT $5",
+        )
+        .bind(broadcast)
+        .bind(after.time_ms)
+        .bind(&after.epoch)
+        .bind(after.offset)
+        .bind(i64::from(limit));
+        let rows = self.read("read comments by capture time", async |db| query.fetch_all(db).await).await?;
+        let one = |(time_ms, epoch, offset, kind, body, at_ms): (i64, String, i64, String, String, i64)| {
+            (Moment { time_ms, epoch: epoch.clone(), offset }, StoredEvent { epoch, offset, kind, body, at_ms })
+        };
+        Ok(rows.into_iter().map(one).collect())
+    }
+
     /// Where the room's numbering stands; `None` when nothing was said yet.
     pub async fn room_position(&self, broadcast: &str) -> Result<Option<Position>, Error> {
         let query = sqlx::query_as::<_, (String, i64)>(
@@ -117,8 +154,8 @@ impl From<Row> for StoredEvent {
 pub(crate) async fn insert(db: &mut Connection, events: &[NewEvent]) -> sqlx::Result<()> {
     for event in events {
         sqlx::query(
-            "INSERT INTO room_events (broadcast_id, epoch, event_offset, kind, body, at_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO room_events (broadcast_id, epoch, event_offset, kind, body, at_ms, captured_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&event.broadcast)
         .bind(&event.epoch)
@@ -126,6 +163,7 @@ pub(crate) async fn insert(db: &mut Connection, events: &[NewEvent]) -> sqlx::Re
         .bind(&event.kind)
         .bind(&event.body)
         .bind(event.at_ms)
+        .bind(event.captured_ms)
         .execute(&mut *db)
         .await?;
     }

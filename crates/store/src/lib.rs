@@ -1,7 +1,7 @@
 //! Everything Oriel remembers, and the only place with SQL.
 //!
 //! Nouns, in order: [`Store`] (a cheap handle on one database), [`User`], sessions, [`Broadcast`], room events
-//! ([`NewEvent`], [`StoredEvent`], [`Position`]) and hearts ([`HeartSecond`]).
+//! ([`NewEvent`], [`StoredEvent`], [`Position`]), hearts ([`HeartSecond`]) and [`Replay`].
 //!
 //! Every call answers within a bound: a database that stalls gives [`Error::Unavailable`] or, when a write may or
 //! may not have happened, [`Error::Uncertain`]; it never makes a caller wait without end. Room events and hearts go
@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod events;
 mod hearts;
+mod replays;
 mod sessions;
 mod state;
 mod store;
@@ -26,8 +27,9 @@ mod tests;
 
 pub use broadcasts::{Broadcast, Location, NewBroadcast, Visibility};
 pub use error::Error;
-pub use events::{MAX_BODY_BYTES, MAX_EVENTS, NewEvent, Position, StoredEvent};
+pub use events::{MAX_BODY_BYTES, MAX_EVENTS, Moment, NewEvent, Position, StoredEvent};
 pub use hearts::{COLOURS, HeartSecond};
+pub use replays::{Recorded, Replay, ReplayState, ReplayVisibility};
 pub use state::{Over, State};
 pub use store::{Config, Place, Store};
 pub use users::User;

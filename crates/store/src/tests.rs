@@ -9,6 +9,7 @@ use crate::{
     Broadcast, Config, Error, HeartSecond, Location, NewBroadcast, NewEvent, Over, Position, State, Store, StoredEvent,
     User, Visibility,
 };
+use crate::{Moment, Recorded, ReplayState, ReplayVisibility};
 
 const NOW_MS: i64 = 1_800_000_000_000;
 
@@ -72,6 +73,7 @@ fn said(epoch: &str, offset: i64) -> NewEvent {
         kind: "comment".into(),
         body: format!("{{\"text\":\"{epoch} {offset}\"}}"),
         at_ms: NOW_MS + offset,
+        captured_ms: None,
     }
 }
 
@@ -355,4 +357,61 @@ async fn a_closed_store_is_unavailable() {
     store.close().await;
     assert!(store.append_events(vec![said("e1", 1)]).await.unwrap_err().is_unavailable());
     assert!(store.user("ada").await.unwrap_err().is_unavailable());
+}
+
+#[tokio::test]
+async fn comments_come_by_what_their_senders_saw() {
+    let disk = Disk::new();
+    let store = with_room(&disk).await;
+    let seen = |offset, captured_ms| NewEvent { captured_ms, ..said("e1", offset) };
+    let state = NewEvent { kind: "state".into(), ..said("e1", 4) };
+    let events = vec![seen(1, Some(NOW_MS - 10)), seen(2, None), seen(3, Some(NOW_MS - 20)), state];
+    store.append_events(events).await.unwrap();
+    store.append_events(vec![said("e2", 1)]).await.unwrap();
+    let mut after = Moment { time_ms: i64::MIN, epoch: String::new(), offset: 0 };
+    let mut found = Vec::new();
+    loop {
+        let page = store.comments_after("room", &after, 1).await.unwrap();
+        let Some((moment, event)) = page.into_iter().next() else { break };
+        found.push((moment.time_ms - NOW_MS, event.epoch, event.offset));
+        after = moment;
+    }
+    let expected = [(-20, "e1", 3), (-10, "e1", 1), (1, "e2", 1), (2, "e1", 2)];
+    assert_eq!(found, expected.map(|(time_ms, epoch, offset)| (time_ms, epoch.to_owned(), offset)));
+}
+
+#[tokio::test]
+async fn a_replay_goes_from_wanted_to_gone() {
+    let disk = Disk::new();
+    let store = with_room(&disk).await;
+    let owner = store.broadcast("room").await.unwrap().expect("made").owner;
+    store.create_replay("room", ReplayVisibility::Unlisted).await.unwrap();
+    assert!(matches!(store.create_replay("room", ReplayVisibility::Public).await, Err(Error::Conflict { .. })));
+    assert_eq!(store.replays_of(&owner.id).await.unwrap(), []);
+
+    let recorded = Recorded { duration_ms: 2000, bytes: 10, lost_ms: 1, captured_ms: Some(NOW_MS) };
+    store.replay_progress("room", recorded).await.unwrap();
+    assert_eq!(store.replays_of(&owner.id).await.unwrap()[0].state, ReplayState::Recording);
+    store.replay_ready("room", Recorded { bytes: 20, ..recorded }, NOW_MS + 9).await.unwrap();
+    store.replay_progress("room", recorded).await.unwrap();
+    let ready = store.replay("room").await.unwrap().expect("there");
+    assert_eq!(
+        (ready.state, ready.bytes, ready.finished_ms, ready.over),
+        (ReplayState::Ready, 20, Some(NOW_MS + 9), false)
+    );
+
+    assert_eq!(store.public_replays(i64::MAX, 10).await.unwrap(), []);
+    store.set_replay_visibility("room", ReplayVisibility::Public).await.unwrap();
+    assert_eq!(store.public_replays(NOW_MS + 1, 10).await.unwrap().len(), 1);
+    assert_eq!(store.public_replays(NOW_MS, 10).await.unwrap(), []);
+
+    store.delete_replay("room").await.unwrap();
+    assert_eq!(store.kept_replays().await.unwrap(), []);
+    assert_eq!(store.deleting_replays().await.unwrap().len(), 1);
+    assert!(matches!(
+        store.set_replay_visibility("room", ReplayVisibility::Private).await,
+        Err(Error::NotFound { .. })
+    ));
+    store.forget_replay("room").await.unwrap();
+    assert_eq!(store.replay("room").await.unwrap(), None);
 }

@@ -34,8 +34,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use live::{Broadcast, Phase};
 
+pub(crate) use fmp4::{AUDIO_TRACK, Init, VIDEO_TIMESCALE, VIDEO_TRACK, fnv1a, ticks};
 use packager::{Packager, Task, Visit};
+pub(crate) use part::Part;
+pub(crate) use planner::Head;
+pub(crate) use playlist::step_up;
 pub use request::{BadRequest, Directives, Request};
+pub(crate) use request::{between, hash, number};
+pub(crate) use segmenter::{Output, Segmenter};
+pub(crate) use timing::{DateTime, Seconds, TARGET_SECONDS, us};
 
 /// How broadcasts are packaged. The same on every node that serves the same broadcasts, and for as long as they last.
 #[derive(Clone, Debug)]

@@ -232,7 +232,7 @@ fn assumed_bps(init: &Init, rate: u32) -> u64 {
 }
 
 /// The next step of the R10 series, so that nodes that have seen different minutes of a broadcast mostly say the same.
-fn step_up(bps: u64) -> u64 {
+pub(crate) fn step_up(bps: u64) -> u64 {
     const STEPS: [u64; 10] = [100, 125, 160, 200, 250, 315, 400, 500, 630, 800];
     let mut decade = 100;
     loop {

@@ -64,8 +64,7 @@ impl Request {
             _ => {}
         }
         if let Some(name) = between(file, "init-", ".mp4") {
-            let hex = name.len() == 16 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-            return u64::from_str_radix(name, 16).ok().filter(|_| hex).map(Self::Init).ok_or_else(unknown);
+            return hash(name).map(Self::Init).ok_or_else(unknown);
         }
         if let Some(msn) = between(file, "seg-", ".m4s") {
             return number(msn).map(Self::Segment).ok_or_else(unknown);
@@ -110,12 +109,18 @@ fn set<T>(place: &mut Option<T>, value: Option<T>, name: &'static str) -> Result
     Ok(())
 }
 
-fn between<'a>(name: &'a str, prefix: &str, suffix: &str) -> Option<&'a str> {
+pub(crate) fn between<'a>(name: &'a str, prefix: &str, suffix: &str) -> Option<&'a str> {
     name.strip_prefix(prefix)?.strip_suffix(suffix)
 }
 
+/// The hash that names an init segment: 16 hexadecimal digits.
+pub(crate) fn hash(name: &str) -> Option<u64> {
+    let hex = name.len() == 16 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    u64::from_str_radix(name, 16).ok().filter(|_| hex)
+}
+
 /// A decimal number as playlists write it: one spelling each, so that caches hold one copy.
-fn number(digits: &str) -> Option<u64> {
+pub(crate) fn number(digits: &str) -> Option<u64> {
     let plain = digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
     digits.parse().ok().filter(|_| plain)
 }

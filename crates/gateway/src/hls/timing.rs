@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Config;
 
 /// TARGETDURATION: [`live::SEGMENT_TARGET`] in whole seconds. Segments are cut so that none is longer when rounded.
-pub(super) const TARGET_SECONDS: u64 = live::SEGMENT_TARGET.as_secs();
+pub(crate) const TARGET_SECONDS: u64 = live::SEGMENT_TARGET.as_secs();
 
 /// Target durations before a player may leave out segments it knows (CAN-SKIP-UNTIL is at least 6).
 const SKIP_TARGETS: u32 = 6;
@@ -40,12 +40,12 @@ pub(super) fn block_limit() -> Duration {
 }
 
 /// Microseconds of a configured duration.
-pub(super) fn us(duration: Duration) -> i64 {
+pub(crate) fn us(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A duration as playlists write it: decimal seconds.
-pub(super) struct Seconds(pub i64);
+pub(crate) struct Seconds(pub i64);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,7 +54,7 @@ impl fmt::Display for Seconds {
 }
 
 /// A wall time as playlists write it: ISO 8601, milliseconds, UTC. Holds microseconds since 1970.
-pub(super) struct DateTime(pub i64);
+pub(crate) struct DateTime(pub i64);
 
 impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -155,16 +155,16 @@ impl Listener {
         let packet = survive(|| Packet::parse(&mut io::Cursor::new(bytes), peer.is_ipv6()))?.ok()?;
         match self.peers.get_mut(peer) {
             Some(Peer::Open(packets)) => match packets.try_send(packet) {
-                Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => return None,
+                Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => None,
                 // Its task has ended. The next call may be a new one from the same port.
                 Err(mpsc::error::TrySendError::Closed(packet)) => {
                     self.peers.remove(peer);
-                    return self.handshake(packet, peer).await;
+                    self.handshake(packet, peer).await
                 }
             },
             Some(Peer::Asked(..)) => None,
             Some(Peer::Refused(answer, _)) => {
-                let answer = answer.clone();
+                let answer = answer.as_deref().cloned();
                 // Another attempt begins with an induction; an answer that was lost is asked for by a conclusion.
                 if shake(&packet) == Some(ShakeType::Induction) {
                     self.peers.remove(peer);
@@ -249,7 +249,7 @@ impl Listener {
     }
 
     async fn refused(&mut self, answer: Option<Packet>, peer: SocketAddr) {
-        self.peers.set(peer, Peer::Refused(answer.clone(), Instant::now()));
+        self.peers.set(peer, Peer::Refused(answer.clone().map(Box::new), Instant::now()));
         self.send(answer, peer).await;
     }
 

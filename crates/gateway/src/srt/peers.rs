@@ -22,7 +22,7 @@ pub(super) enum Peer {
     /// Its request is with the server; the length of its key.
     Asked(Box<Listen>, KeySize),
     /// Turned away: the same answer again, should it not have arrived.
-    Refused(Option<Packet>, Instant),
+    Refused(Option<Box<Packet>>, Instant),
     /// Its packets go to its task.
     Open(mpsc::Sender<Packet>),
 }

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod broadcasts;
 pub mod docs;
 pub mod json;
+pub mod replays;
 pub mod server;
 pub mod session;
 pub mod types;
@@ -31,6 +32,7 @@ use crate::services::Shared;
     tags(
         (name = "accounts", description = "Names, passwords and sign-in"),
         (name = "broadcasts", description = "Going live and finding who is"),
+        (name = "replays", description = "Watching later"),
         (name = "server", description = "The server itself"),
     ),
     components(schemas(Document)),
@@ -48,6 +50,11 @@ pub fn router() -> (Router<Shared>, OpenApi) {
         .routes(routes!(broadcasts::end))
         .routes(routes!(broadcasts::health))
         .routes(routes!(broadcasts::thumbnail))
+        .routes(routes!(replays::list))
+        .routes(routes!(replays::mine))
+        .routes(routes!(replays::read, replays::change, replays::delete))
+        .routes(routes!(replays::comments))
+        .routes(routes!(replays::hearts))
         .routes(routes!(server::time))
         .split_for_parts();
     describe_failures(&mut description);

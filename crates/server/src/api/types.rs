@@ -63,6 +63,9 @@ pub struct NewBroadcast {
     pub location: Option<Location>,
     #[serde(default)]
     pub visibility: Visibility,
+    /// Left out: recorded, and as visible as the broadcast. Nothing is recorded where the server's configuration says so.
+    #[serde(default)]
+    pub replay: Option<ReplayWish>,
 }
 
 /// A broadcast just made, with the secret to publish it. The secret is in no later answer.
@@ -240,4 +243,127 @@ pub struct Warning {
 #[derive(Serialize, ToSchema)]
 pub struct Time {
     pub now_ms: i64,
+}
+
+/// Who may watch a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplayVisibility {
+    /// Everyone; in the lists.
+    Public,
+    /// Who has the address.
+    Unlisted,
+    /// Its owner.
+    Private,
+}
+
+/// Whether a broadcast is recorded, and who may watch that afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReplayWish {
+    Public,
+    Unlisted,
+    Private,
+    /// Not recorded.
+    Off,
+}
+
+/// A recording, which begins with the broadcast and has its id.
+#[derive(Serialize, ToSchema)]
+pub struct Replay {
+    pub id: String,
+    /// The broadcast's.
+    pub title: String,
+    pub owner: User,
+    pub visibility: ReplayVisibility,
+    /// The broadcast goes on, or its end is being written.
+    pub recording: bool,
+    /// Of what can be watched. Breaks of the broadcast are left out.
+    pub duration_ms: i64,
+    pub bytes: i64,
+    /// Media that could not be written: a disk too slow or full.
+    pub lost_ms: i64,
+    /// Capture time of the first frame.
+    pub captured_at_ms: i64,
+    pub urls: ReplayUrls,
+}
+
+/// Every way to a replay.
+#[derive(Serialize, ToSchema)]
+pub struct ReplayUrls {
+    /// Multivariant playlist.
+    pub hls: String,
+    /// All of it as one file.
+    pub mp4: String,
+    /// The last hours of a broadcast that goes on, as a list that grows. 404 when the server keeps none.
+    #[schema(required = true)]
+    pub dvr: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ReplayList {
+    pub replays: Vec<Replay>,
+}
+
+/// What can be changed of a replay.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayChange {
+    pub visibility: ReplayVisibility,
+}
+
+/// What somebody is in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Broadcaster,
+    User,
+    Guest,
+}
+
+impl From<room::Role> for Role {
+    fn from(role: room::Role) -> Self {
+        match role {
+            room::Role::Broadcaster => Self::Broadcaster,
+            room::Role::User => Self::User,
+            room::Role::Guest => Self::Guest,
+        }
+    }
+}
+
+/// What was said while the broadcast was live.
+#[derive(Serialize, ToSchema)]
+pub struct ReplayComment {
+    pub id: String,
+    pub name: String,
+    pub role: Role,
+    pub text: String,
+    /// Capture time of the picture its sender was seeing; where that is not known, when the server took it.
+    pub time_ms: i64,
+    /// When the server took it.
+    pub at_ms: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ReplayComments {
+    pub comments: Vec<ReplayComment>,
+    /// For `after`, when there is more.
+    #[schema(required = true)]
+    pub next: Option<String>,
+}
+
+/// The hearts of one second of capture time.
+#[derive(Serialize, ToSchema)]
+pub struct HeartSecond {
+    pub at_s: i64,
+    /// How many of each colour.
+    pub colours: Vec<u32>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ReplayHearts {
+    pub hearts: Vec<HeartSecond>,
+    /// For `from_s`, when there is more.
+    #[schema(required = true)]
+    pub next_s: Option<i64>,
 }

@@ -15,6 +15,7 @@ use super::machine::{Event, Machine, Parting, State};
 use super::names::StreamKey;
 use super::refusal::Refusal;
 use crate::clock::now_ms;
+use crate::replay::Recordings;
 
 /// How long an ended broadcast stays readable here, for HLS viewers to fetch the end.
 const LINGER: Duration = Duration::from_secs(60);
@@ -30,6 +31,7 @@ struct Inner {
     directory: Directory,
     rooms: Rooms,
     journal: Journal,
+    recordings: Recordings,
     grace: Duration,
     // Never held across an await, and no other lock is taken under it but the journal's.
     state: Mutex<Running>,
@@ -58,8 +60,15 @@ struct Found {
 }
 
 impl Registry {
-    pub fn new(store: Store, directory: Directory, rooms: Rooms, journal: Journal, grace: Duration) -> Self {
-        Self { inner: Arc::new(Inner { store, directory, rooms, journal, grace, state: Mutex::default() }) }
+    pub fn new(
+        store: Store,
+        directory: Directory,
+        rooms: Rooms,
+        journal: Journal,
+        recordings: Recordings,
+        grace: Duration,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { store, directory, rooms, journal, recordings, grace, state: Mutex::default() }) }
     }
 
     /// Takes up what a stopped server left RUNNING: the publishers get the grace once more, with the same key.
@@ -139,6 +148,7 @@ impl Registry {
         if self.event(&found.id, Event::PublisherCame) != State::Running {
             return Err(Refusal::Over);
         }
+        self.inner.recordings.begin(&broadcast);
         let session = Session {
             registry: self.clone(),
             id: found.id,

@@ -34,6 +34,7 @@ pub struct Config {
     pub broadcast: Broadcast,
     pub hls: Hls,
     pub flv: Flv,
+    pub recording: Recording,
     pub accounts: Accounts,
     pub limits: Limits,
     pub log: Log,
@@ -118,6 +119,22 @@ pub struct Flv {
     pub flush_ms: u32,
 }
 
+/// Replays: what is recorded, where it is kept and for how long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recording {
+    pub enabled: bool,
+    pub dir: Option<PathBuf>,
+    pub dvr_s: u64,
+    pub max_age_days: u32,
+    pub max_bytes_per_user: u64,
+    pub max_bytes: u64,
+    pub s3_bucket: Option<String>,
+    pub s3_region: Option<String>,
+    pub s3_endpoint: Option<String>,
+    pub s3_prefix: String,
+}
+
 /// Who may have an account, and how long a sign-in lasts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -184,6 +201,7 @@ impl Default for Config {
             broadcast: Broadcast::default(),
             hls: Hls::default(),
             flv: Flv::default(),
+            recording: Recording::default(),
             accounts: Accounts::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -236,6 +254,23 @@ impl Default for Broadcast {
 impl Default for Hls {
     fn default() -> Self {
         Self { part_ms: 200 }
+    }
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            dir: None,
+            dvr_s: 7_200,
+            max_age_days: 30,
+            max_bytes_per_user: 5_000_000_000,
+            max_bytes: 10_000_000_000,
+            s3_bucket: None,
+            s3_region: None,
+            s3_endpoint: None,
+            s3_prefix: "oriel".into(),
+        }
     }
 }
 
@@ -309,6 +344,9 @@ impl Config {
             return Err("limits.header_timeout_s and limits.write_timeout_s: must be at least 1".into());
         }
         self.rtc.announced(0)?;
+        if self.recording.dir.is_some() && self.recording.s3_bucket.is_some() {
+            return Err("recording.dir, recording.s3_bucket: only one of them can be where replays are".into());
+        }
         if let Some(url) = &self.http.public_url {
             check_public_url(url)?;
         }

@@ -97,6 +97,35 @@ pub const KEYS: &[Key] = &[
          once. 100: a third of the writes, which is most of what a viewer costs, for up to 100 ms more delay.",
     ),
     key(
+        "recording.enabled",
+        "Record broadcasts, so that they can be watched later. Who goes live can leave it out for a broadcast. Off: \
+         replays that are there stay, and nothing is added.",
+    ),
+    key("recording.dir", "Directory of the replays. Unset: `replays` in `data_dir`."),
+    key(
+        "recording.dvr_s",
+        "How far back viewers of a live broadcast can go, in seconds, where it is recorded. 0: not at all.",
+    ),
+    key("recording.max_age_days", "Days after which a replay is deleted. 0: never for its age."),
+    key(
+        "recording.max_bytes_per_user",
+        "Bytes of one user's replays together; the oldest are deleted first. A single recording that reaches this goes \
+         no further. 0: no bound.",
+    ),
+    key(
+        "recording.max_bytes",
+        "Bytes of all replays together; the oldest are deleted first. Keep it below the free space of the disk: 10 GB \
+         are some ten hours at 2 Mbit/s. 0: no bound.",
+    ),
+    key(
+        "recording.s3_bucket",
+        "Keep replays in this bucket of an S3 compatible store instead of a directory. Credentials are taken from \
+         `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in the environment, or from the machine's role.",
+    ),
+    key("recording.s3_region", "Region of the bucket. Unset: `AWS_REGION`."),
+    key("recording.s3_endpoint", "Address of a store that is not Amazon's, `https://host:port`."),
+    key("recording.s3_prefix", "What all names in the bucket begin with."),
+    key(
         "accounts.registration",
         "`open`: anyone may make an account. `closed`: accounts come from `oriel user add` only.",
     ),

@@ -54,10 +54,17 @@ pub fn router(services: Shared, moq: Option<Router>) -> Router {
         .route("/whip", post(media::whip::create).options(media::whip::options))
         .route("/whip/{id}", post(media::whip::create).options(media::whip::options))
         .route("/whip/{id}/{session}", media::whip::session())
+        .route("/replay/{file}", get(media::replay::download).options(media::hls::options))
         .route("/api/v1/broadcasts/{id}/room", any(conversation::socket::get))
         .layer(DefaultBodyLimit::max(limits.body_bytes));
 
+    // Playlists of hours are text worth compressing; segments are let be.
+    let replays = Router::new()
+        .route("/replay/{id}/{file}", get(media::replay::file).options(media::hls::options))
+        .layer(compression());
+
     let mut router = media
+        .merge(replays)
         .merge(documents)
         .route("/healthz", get(api::server::healthz))
         .route("/readyz", get(api::server::readyz))

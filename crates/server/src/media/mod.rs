@@ -4,6 +4,7 @@ pub mod flv;
 pub mod hls;
 pub mod ingest;
 pub mod moq;
+pub mod replay;
 pub mod rtmp;
 pub mod srt;
 pub mod thumbnail;

@@ -53,6 +53,12 @@ fn describe() {
         Unit::Count,
         "Viewers on a long-lived media connection now, by protocol: flv, flv_ws, rtmp"
     );
+    describe_gauge!("oriel_recordings", Unit::Count, "Broadcasts being recorded now");
+    describe_counter!(
+        "oriel_recording_lost_ms_total",
+        Unit::Milliseconds,
+        "Media left out of recordings because a disk or store was too slow or full"
+    );
     describe_counter!("oriel_slow_viewers_total", Unit::Count, "Viewers closed because they fell too far behind");
     describe_gauge!("oriel_room_connections", Unit::Count, "Room WebSockets open now");
     describe_histogram!(

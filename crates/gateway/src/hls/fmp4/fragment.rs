@@ -98,6 +98,8 @@ fn track_fragment(track: &Track, offset: usize) -> Traf {
     Traf {
         tfhd: Tfhd {
             track_id: track.id,
+            // Said although it is the default: a download that joins several formats has another number to put here.
+            sample_description_index: Some(1),
             default_sample_duration: duration,
             default_sample_flags: Some(usual),
             default_base_is_moof: true,

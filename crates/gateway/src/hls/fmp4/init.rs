@@ -193,7 +193,7 @@ fn dops(head: &[u8]) -> Result<Dops, InitError> {
 }
 
 /// FNV-1a, 64 bits: a stable name, not a defence.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

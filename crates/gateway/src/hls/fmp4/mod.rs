@@ -11,17 +11,18 @@ mod fragment;
 mod init;
 
 pub(super) use fragment::{Reference, Sample, Track, fragment};
+pub(crate) use init::fnv1a;
 pub use init::{Init, InitError};
 
 /// Ticks per second of the video track: divides every usual frame rate and the milliseconds of RTMP.
-pub(super) const VIDEO_TIMESCALE: u32 = 90_000;
+pub(crate) const VIDEO_TIMESCALE: u32 = 90_000;
 
 /// Track ids, the same in every broadcast whichever tracks it has.
-pub(super) const VIDEO_TRACK: u32 = 1;
-pub(super) const AUDIO_TRACK: u32 = 2;
+pub(crate) const VIDEO_TRACK: u32 = 1;
+pub(crate) const AUDIO_TRACK: u32 = 2;
 
 /// Media time in a track's ticks, rounded down: `live` rounds audio times up so that this finds the very sample again.
-pub(super) fn ticks(time_us: i64, timescale: u32) -> i64 {
+pub(crate) fn ticks(time_us: i64, timescale: u32) -> i64 {
     // 128 bits: microseconds times a sample rate overflow 64 after a year and a half.
     (i128::from(time_us) * i128::from(timescale)).div_euclid(1_000_000) as i64
 }

@@ -205,7 +205,7 @@ impl Viewer {
             }
             Event::KeyframeRequest(_) if self.restored.is_none_or(|at| at.elapsed() >= RESTORE) => self.restore(),
             Event::MediaEgressStats(stats) => {
-                let Some(loss) = stats.loss else { return None };
+                let loss = stats.loss?;
                 self.bad_reports = if loss > TOO_MUCH_LOSS { self.bad_reports + 1 } else { 0 };
                 return (self.bad_reports >= BAD_REPORTS).then_some(Left::TooSlow);
             }

@@ -8,10 +8,11 @@ mod view;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use store::ReplayVisibility;
 
 use super::auth::SignedIn;
 use super::json::Json;
-use super::types::{Broadcast, BroadcastList, CreatedBroadcast, Location, NewBroadcast, Visibility};
+use super::types::{Broadcast, BroadcastList, CreatedBroadcast, Location, NewBroadcast, ReplayWish, Visibility};
 use crate::broadcast::names::{StreamKey, is_id, new_id};
 use crate::clock::now_ms;
 use crate::http::peer::Client;
@@ -20,7 +21,7 @@ use crate::services::{Services, Shared};
 
 pub use health::*;
 pub use thumbnail::*;
-use urls::Outside;
+pub use urls::Outside;
 use view::{view, views};
 
 /// How many of one's own are listed.
@@ -61,6 +62,9 @@ pub async fn create(
     };
     let id = row.id.clone();
     services.store.create_broadcast(row).await?;
+    if let Some(visibility) = replay_visibility(&new).filter(|_| services.config.recording.enabled) {
+        services.store.create_replay(&id, visibility).await?;
+    }
     tracing::info!(broadcast = id, owner = owner.id, "broadcast made");
     let outside = Outside::new(&services, &client);
     let broadcast = view(&services, &outside, find(&services, &id).await?).await;
@@ -137,6 +141,16 @@ pub async fn end(
         row.interrupted_ms = None;
     }
     Ok(axum::Json(view(&services, &Outside::new(&services, &client), row).await))
+}
+
+/// Who may watch the replay that is wanted; none when none is.
+fn replay_visibility(new: &NewBroadcast) -> Option<ReplayVisibility> {
+    match (new.replay, new.visibility) {
+        (Some(ReplayWish::Off), _) => None,
+        (Some(ReplayWish::Private), _) => Some(ReplayVisibility::Private),
+        (Some(ReplayWish::Public), _) | (None, Visibility::Public) => Some(ReplayVisibility::Public),
+        (Some(ReplayWish::Unlisted), _) | (None, Visibility::Unlisted) => Some(ReplayVisibility::Unlisted),
+    }
 }
 
 async fn find(services: &Services, id: &str) -> Result<store::Broadcast, Problem> {

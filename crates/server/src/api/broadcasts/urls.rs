@@ -39,6 +39,11 @@ impl Outside {
         }
     }
 
+    /// `http` or `https`, host and port.
+    pub fn site(&self) -> &str {
+        &self.site
+    }
+
     pub fn watch(&self, id: &str) -> String {
         format!("{}/watch/{id}", self.site)
     }
