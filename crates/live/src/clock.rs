@@ -2,11 +2,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::Kind;
+
 /// Media time of the instant a broadcast is created. Keeps every time stamp positive, the extrapolated ones too.
 pub(crate) const LEAD: Duration = Duration::from_secs(10);
 
 /// A publisher whose clock leaps by more than this did not mean one continuous run.
 const LEAP_US: i64 = 3_000_000;
+
+/// Nor did one whose track steps back by more than this. Less is a container that gives B-frames the times they are shown at.
+const STEP_BACK_US: i64 = 1_000_000;
 
 /// Audio may wander this far from its sample count (RTMP rounds to milliseconds) before it is set anew.
 const AUDIO_SLACK_US: i64 = 50_000;
@@ -30,12 +35,14 @@ pub(crate) fn plausible(stamp_us: i64, now_us: i64) -> bool {
 pub(crate) struct Anchor {
     offset_us: i64,
     newest_dts_us: i64,
+    /// The newest of video and of audio, which need not come in step.
+    tracks_us: [i64; 2],
 }
 
 impl Anchor {
     /// Begins a run: the source time `source_us` is media time `media_us`.
     pub fn new(source_us: i64, media_us: i64) -> Self {
-        Self { offset_us: media_us - source_us, newest_dts_us: source_us }
+        Self { offset_us: media_us - source_us, newest_dts_us: source_us, tracks_us: [i64::MIN; 2] }
     }
 
     pub fn media_us(&self, source_us: i64) -> i64 {
@@ -43,11 +50,13 @@ impl Anchor {
     }
 
     /// Follows the source's decode time; false when it leapt and a new run must begin.
-    pub fn follow(&mut self, dts_us: i64) -> bool {
+    pub fn follow(&mut self, kind: Kind, dts_us: i64) -> bool {
+        let track = &mut self.tracks_us[usize::from(kind == Kind::Audio)];
         let step = dts_us.saturating_sub(self.newest_dts_us);
-        if !(-LEAP_US..=LEAP_US).contains(&step) {
+        if !(-LEAP_US..=LEAP_US).contains(&step) || dts_us.saturating_add(STEP_BACK_US) < *track {
             return false;
         }
+        *track = dts_us.max(*track);
         self.newest_dts_us = self.newest_dts_us.max(dts_us);
         true
     }
@@ -113,9 +122,18 @@ mod tests {
     #[test]
     fn a_leap_ends_the_run_and_a_wobble_does_not() {
         let mut anchor = Anchor::new(0, 10_000_000);
-        assert!(anchor.follow(40_000));
-        assert!(anchor.follow(20_000));
-        assert!(!anchor.follow(9_000_000));
-        assert!(!anchor.follow(-9_000_000));
+        assert!(anchor.follow(Kind::Video, 40_000));
+        assert!(anchor.follow(Kind::Video, 20_000));
+        assert!(!anchor.follow(Kind::Video, 9_000_000));
+        assert!(!anchor.follow(Kind::Video, -9_000_000));
+    }
+
+    #[test]
+    fn a_track_that_begins_again_ends_the_run_and_one_that_lags_does_not() {
+        let mut anchor = Anchor::new(0, 10_000_000);
+        assert!(anchor.follow(Kind::Video, 2_000_000));
+        assert!(anchor.follow(Kind::Audio, 500_000));
+        assert!(!anchor.follow(Kind::Video, 0));
+        assert!(anchor.follow(Kind::Audio, 520_000));
     }
 }

@@ -106,7 +106,7 @@ impl Publisher {
         let shared = self.shared()?;
         check_size(&frame)?;
         let Some(format) = self.format.video.clone() else { return Err(WriteError::NoFormat("video")) };
-        if self.run.as_mut().is_some_and(|run| !run.anchor.follow(frame.dts_us)) {
+        if self.run.as_mut().is_some_and(|run| !run.anchor.follow(Kind::Video, frame.dts_us)) {
             self.run = None;
         }
         // A new format needs new tracks, and those begin with a keyframe.
@@ -133,7 +133,7 @@ impl Publisher {
         check_size(&frame)?;
         let Some(format) = self.format.audio.clone() else { return Err(WriteError::NoFormat("audio")) };
         let alone = self.format.video.is_none();
-        if self.run.as_mut().is_some_and(|run| !run.anchor.follow(frame.dts_us)) {
+        if self.run.as_mut().is_some_and(|run| !run.anchor.follow(Kind::Audio, frame.dts_us)) {
             self.run = None;
         }
         if self.run.is_none() {
@@ -279,7 +279,6 @@ impl Publisher {
             last_dts_us: 0,
             shown_us: i64::MIN,
         });
-        self.run.as_mut().expect("just set").anchor.follow(frame.dts_us);
         shared.begin(self.session, ingest.format());
         Ok(())
     }

@@ -40,6 +40,8 @@ impl Serving {
             "127.0.0.1:0",
             "--srt",
             "off",
+            "--rtc",
+            "off",
         ]);
         command.args(["--metrics", "127.0.0.1:0", "--data-dir"]).arg(dir.path().join("data"));
         command.env("ORIEL__LOG__FORMAT", "json").envs(more.iter().copied()).stderr(Stdio::piped());
@@ -121,6 +123,8 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
             "off",
             "--srt",
             "off",
+            "--rtc",
+            "off",
             "--metrics",
             "off",
             "--data-dir",
@@ -193,6 +197,8 @@ fn doctor_finds_the_taken_port_and_nothing_else_wrong() {
         "127.0.0.1:0",
         "--srt",
         "off",
+        "--rtc",
+        "off",
         "--metrics",
         "off",
         "--data-dir",
@@ -226,14 +232,13 @@ fn a_stream_key_is_never_logged() {
     }
 }
 
-/// The segments of a recording that lie whole on the local disk or are stored, and the bytes of the one being written.
+/// The segments of a recording that are stored, and the bytes on the local disk of the one after them.
 fn recorded(dir: &TempDir, id: &str) -> (usize, u64) {
-    let names = |folder: &str, suffix: &str| {
-        let entries = std::fs::read_dir(dir.path().join("data").join(folder).join(id)).into_iter().flatten().flatten();
-        let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(suffix)));
-        named.map(|entry| entry.metadata().map_or(0, |file| file.len())).collect::<Vec<u64>>()
-    };
-    (names("replays", ".m4s").len(), names("recording", ".open").last().copied().unwrap_or(0))
+    let folder = |name: &str| dir.path().join("data").join(name).join(id);
+    let entries = std::fs::read_dir(folder("replays")).into_iter().flatten().flatten();
+    let stored = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.ends_with(".m4s"))).count();
+    let open = std::fs::metadata(folder("recording").join(format!("{stored:012}.open")));
+    (stored, open.map_or(0, |file| file.len()))
 }
 
 #[test]
@@ -276,17 +281,24 @@ fn a_killed_server_leaves_a_replay_with_all_but_the_last_part() {
     let again = Serving::start(&dir, &[("ORIEL__BROADCAST__GRACE_S", "1")]);
     client.host = again.http.to_string();
     let list = runtime.block_on(async {
+        let mut said = String::new();
         let whole = async {
             loop {
                 let list = client.get(&format!("/replay/{id}/media.m3u8")).await;
-                if list.text().matches("#EXTINF").count() > stored {
-                    return list.text();
+                said = list.text();
+                if said.matches("#EXTINF").count() > stored {
+                    return;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), whole).await.expect("the open segment is recovered")
+        let recovered = tokio::time::timeout(Duration::from_secs(30), whole).await;
+        recovered.map(|()| said.clone()).map_err(|_| said)
     });
+    let list = match list {
+        Ok(list) => list,
+        Err(said) => panic!("the open segment is not recovered: {said}\n{}", again.stop().1),
+    };
     let url = format!("http://{}/replay/{id}.mp4", again.http);
     let probed = Command::new("ffmpeg")
         .args(["-v", "error", "-i", &url, "-map", "0:v", "-f", "framemd5", "-"])

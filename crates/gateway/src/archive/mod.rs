@@ -188,7 +188,9 @@ impl Archive {
         let _writer = self.writer(id).lock_owned().await;
         let mut uploader = self.uploader(id).await?;
         uploader.settle().await?;
-        Ok(Arc::new(uploader.into_index()))
+        let index = Arc::new(uploader.into_index());
+        self.remember(id, &index);
+        Ok(index)
     }
 
     /// A replay to read, as far as it is written.
@@ -227,14 +229,20 @@ impl Archive {
             return Ok(index);
         }
         let index = Arc::new(self.inner.store.index(id).await?);
+        self.remember(id, &index);
+        Ok(index)
+    }
+
+    /// Keeps an index in memory, unless somebody has written more meanwhile.
+    fn remember(&self, id: &str, index: &Arc<Index>) {
         let mut state = self.lock();
-        // A recorder that began meanwhile knows better.
-        if !index.segments.is_empty() && !state.running.contains_key(id) {
+        let longer = |known: &Index| known.segments.len() > index.segments.len();
+        let outdated = state.cached.iter().any(|(cached, known)| cached == id && longer(known));
+        if !index.segments.is_empty() && !state.running.contains_key(id) && !outdated {
             state.cached.retain(|(cached, _)| cached != id);
             state.cached.truncate(CACHED - 1);
             state.cached.insert(0, (id.to_owned(), index.clone()));
         }
-        Ok(index)
     }
 
     async fn uploader(&self, id: &str) -> Result<Uploader, Error> {

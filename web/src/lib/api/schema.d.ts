@@ -124,6 +124,93 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The public replays, newest first, 60 at a time. */
+        get: operations["listReplays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/replays/mine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own replays, newest first, those being recorded too. */
+        get: operations["listMyReplays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/replays/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One replay. A private one is there for its owner only. */
+        get: operations["readReplay"];
+        /** Changes who may watch one's own replay. */
+        put: operations["changeReplay"];
+        post?: never;
+        /** Deletes one's own replay for good, with its media. Not while the broadcast goes on. */
+        delete: operations["deleteReplay"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/replays/{id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The comments of a replay by the capture time of what their senders saw, oldest first, 500 at a time. */
+        get: operations["readReplayComments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/replays/{id}/hearts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The hearts of a replay by the second of capture of what their senders saw, oldest first, 500 seconds at a time. */
+        get: operations["readReplayHearts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -262,6 +349,13 @@ export interface components {
             uptime_ms: number;
             warnings: components["schemas"]["Warning"][];
         };
+        /** @description The hearts of one second of capture time. */
+        HeartSecond: {
+            /** Format: int64 */
+            at_s: number;
+            /** @description How many of each colour. */
+            colours: number[];
+        };
         /** @description Where to publish, ready to paste. */
         Ingest: {
             one_line: components["schemas"]["OneLine"];
@@ -284,6 +378,7 @@ export interface components {
         /** @description A broadcast to be made. */
         NewBroadcast: {
             location?: components["schemas"]["Location"] | null;
+            replay?: components["schemas"]["ReplayWish"] | null;
             /**
              * @description 1 to 120 characters.
              * @example From the roof
@@ -319,6 +414,95 @@ export interface components {
              */
             type: string;
         };
+        /** @description A recording, which begins with the broadcast and has its id. */
+        Replay: {
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Capture time of the first frame.
+             */
+            captured_at_ms: number;
+            /**
+             * Format: int64
+             * @description Of what can be watched. Breaks of the broadcast are left out.
+             */
+            duration_ms: number;
+            id: string;
+            /**
+             * Format: int64
+             * @description Media that could not be written: a disk too slow or full.
+             */
+            lost_ms: number;
+            owner: components["schemas"]["User"];
+            /** @description The broadcast goes on, or its end is being written. */
+            recording: boolean;
+            /** @description The broadcast's. */
+            title: string;
+            urls: components["schemas"]["ReplayUrls"];
+            visibility: components["schemas"]["ReplayVisibility"];
+        };
+        /** @description What can be changed of a replay. */
+        ReplayChange: {
+            visibility: components["schemas"]["ReplayVisibility"];
+        };
+        /** @description What was said while the broadcast was live. */
+        ReplayComment: {
+            /**
+             * Format: int64
+             * @description When the server took it.
+             */
+            at_ms: number;
+            id: string;
+            name: string;
+            role: components["schemas"]["Role"];
+            text: string;
+            /**
+             * Format: int64
+             * @description Capture time of the picture its sender was seeing; where that is not known, when the server took it.
+             */
+            time_ms: number;
+        };
+        ReplayComments: {
+            comments: components["schemas"]["ReplayComment"][];
+            /** @description For `after`, when there is more. */
+            next: string | null;
+        };
+        ReplayHearts: {
+            hearts: components["schemas"]["HeartSecond"][];
+            /**
+             * Format: int64
+             * @description For `from_s`, when there is more.
+             */
+            next_s: number | null;
+        };
+        ReplayList: {
+            replays: components["schemas"]["Replay"][];
+        };
+        /** @description Every way to a replay. */
+        ReplayUrls: {
+            /** @description The last hours of a broadcast that goes on, as a list that grows. 404 when the server keeps none. */
+            dvr: string | null;
+            /** @description Multivariant playlist. */
+            hls: string;
+            /** @description All of it as one file. */
+            mp4: string;
+        };
+        /**
+         * @description Who may watch a replay.
+         * @enum {string}
+         */
+        ReplayVisibility: "public" | "unlisted" | "private";
+        /**
+         * @description Whether a broadcast is recorded, and who may watch that afterwards.
+         * @enum {string}
+         */
+        ReplayWish: "public" | "unlisted" | "private" | "off";
+        /**
+         * @description What somebody is in a room.
+         * @enum {string}
+         */
+        Role: "broadcaster" | "user" | "guest";
         /** @description OBS's "Server" and "Stream Key". */
         ServerAndKey: {
             key: string;
@@ -644,6 +828,237 @@ export interface operations {
                 };
                 content: {
                     "image/jpeg": number[];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listReplays: {
+        parameters: {
+            query?: {
+                /** @description Only replays captured before this time: the `captured_at_ms` of the last one listed. */
+                before_ms?: number | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Replays */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayList"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMyReplays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller's replays */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayList"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The broadcast */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The replay */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The broadcast */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayChange"];
+            };
+        };
+        responses: {
+            /** @description The replay as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The broadcast */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readReplayComments: {
+        parameters: {
+            query?: {
+                /** @description From this capture time on. */
+                from_ms?: number | null;
+                /** @description The `next` of the answer before; wins over `from_ms`. */
+                after?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The broadcast */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Comments */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayComments"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readReplayHearts: {
+        parameters: {
+            query?: {
+                /** @description From this second of capture time on. */
+                from_s?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The broadcast */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Hearts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayHearts"];
                 };
             };
             /** @description A problem document (RFC 9457) */
