@@ -7,6 +7,8 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oriel/target
 CARGO := cargo
 BIN := $(CARGO_TARGET_DIR)/release
+# What the end-to-end tests and benchmarks run.
+PROGRAMS := ORIEL=$(BIN)/oriel ORIEL_LAB=$(BIN)/oriel-lab ORIEL_PYTHON=$(CARGO_TARGET_DIR)/venv/bin/python
 
 .PHONY: help setup setup-test web checkout build demo test check fmt rust-test web-check e2e bench-latency bench-fanout fuzz
 
@@ -49,11 +51,11 @@ rust-test: setup-test web checkout ## unit and integration tests in Rust, with r
 
 e2e: setup-test web checkout ## end-to-end tests: the real binary, ffmpeg and Chromium
 	$(CARGO) test --release --locked --workspace --no-run --quiet
-	cd tests && ORIEL=$(BIN)/oriel ORIEL_LAB=$(BIN)/oriel-lab npx playwright test
+	cd tests && $(PROGRAMS) npx playwright test
 
 bench-latency: setup-test web checkout ## delay from glass to glass on each rung
 	$(CARGO) test --release --locked --workspace --no-run --quiet
-	cd tests && ORIEL=$(BIN)/oriel ORIEL_LAB=$(BIN)/oriel-lab npx playwright test --config bench/playwright.config.ts
+	cd tests && $(PROGRAMS) npx playwright test --config bench/playwright.config.ts
 
 bench-fanout: setup-test web checkout ## what a viewer costs, beside a floor that only writes
 	$(CARGO) test --release --locked --workspace --no-run --quiet

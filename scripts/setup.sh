@@ -16,13 +16,15 @@ have=$(rustc --version | cut -d' ' -f2)
 
 # command:package, one each
 build_needs="c++:g++ cmake:cmake pkg-config:pkg-config"
-test_needs="ffmpeg:ffmpeg chromium:chromium python3:python3-venv"
+test_needs="ffmpeg:ffmpeg chromium:chromium"
 needs=$build_needs
 [ "$what" = test ] && needs="$needs $test_needs"
 packages=()
 for need in $needs; do
   command -v "${need%%:*}" >/dev/null || packages+=("${need#*:}")
 done
+# Debian's python3 comes without what makes a virtual environment.
+[ "$what" = build ] || python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
   command -v apt-get >/dev/null || missing "these are missing and there is no apt-get to install them: ${packages[*]}"
   sudo=""
@@ -51,14 +53,16 @@ node_modules() {
 node_modules web
 [ "$what" = test ] && node_modules tests
 
-# Python's WebRTC, for the interop tests.
+# Python's WebRTC, for the interop tests. Installed again when the list changed, or when the Python it was made with is gone.
 venv() {
-  if [ "$1/requirements.txt" -nt tests/requirements.txt ]; then
+  if cmp -s "$1/requirements.txt" tests/requirements.txt && "$1/bin/python" -c '' 2>/dev/null; then
     say "$1 is up to date"
   else
     say "installing Python packages into $1"
-    python3 -m venv "$1" || missing "python3 -m venv failed: install python3-venv"
-    "$1/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt || missing "pip install failed in $1"
+    rm -rf "$1"
+    error=$(python3 -m venv "$1" 2>&1) || missing "python3 -m venv $1 failed: $(tail -1 <<<"$error")"
+    error=$("$1/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt 2>&1) ||
+      missing "pip could not install tests/requirements.txt into $1: $(tail -1 <<<"$error")"
     cp tests/requirements.txt "$1/requirements.txt"
   fi
 }

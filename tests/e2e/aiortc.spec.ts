@@ -6,10 +6,9 @@ import { expect, test } from '@playwright/test';
 
 import { Encoder } from '../support/encoder.ts';
 import { run } from '../support/run.ts';
-import { Server } from '../support/server.ts';
+import { PYTHON, Server } from '../support/server.ts';
 import { Viewer } from '../support/viewer.ts';
 
-const PYTHON = process.env.ORIEL_PYTHON ?? fileURLToPath(new URL('../../target/venv/bin/python', import.meta.url));
 const RTC = fileURLToPath(new URL('../interop/rtc.py', import.meta.url));
 
 let server: Server;

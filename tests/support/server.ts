@@ -4,10 +4,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const BINARY = process.env.ORIEL ?? fail('ORIEL must name the server binary: run `make e2e`');
 export const LAB = process.env.ORIEL_LAB ?? fail('ORIEL_LAB must name the lab binary: run `make e2e`');
+/** A Python that has `tests/requirements.txt`. */
+export const PYTHON = process.env.ORIEL_PYTHON ?? resolve(ROOT, process.env.CARGO_TARGET_DIR ?? 'target', 'venv/bin/python');
 
 function fail(what: string): never {
   throw new Error(what);
