@@ -10,7 +10,7 @@ BIN := $(CARGO_TARGET_DIR)/release
 # What the end-to-end tests and benchmarks run.
 PROGRAMS := ORIEL=$(BIN)/oriel ORIEL_LAB=$(BIN)/oriel-lab ORIEL_PYTHON=$(CARGO_TARGET_DIR)/venv/bin/python
 
-.PHONY: help setup setup-test web checkout build demo test check fmt rust-test web-check e2e bench-latency bench-fanout fuzz
+.PHONY: help setup setup-test setup-interop web checkout build demo test check fmt rust-test web-check e2e test-interop bench-latency bench-fanout fuzz
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -52,6 +52,13 @@ rust-test: setup-test web checkout ## unit and integration tests in Rust, with r
 e2e: setup-test web checkout ## end-to-end tests: the real binary, ffmpeg and Chromium
 	$(CARGO) test --release --locked --workspace --no-run --quiet
 	cd tests && $(PROGRAMS) npx playwright test
+
+setup-interop:
+	@scripts/setup.sh interop
+
+test-interop: setup-interop web checkout ## every publisher with every player, into docs/design/interop.md
+	$(CARGO) test --release --locked --workspace --no-run --quiet
+	cd tests && $(PROGRAMS) npx playwright test --config interop/playwright.config.ts
 
 bench-latency: setup-test web checkout ## delay from glass to glass on each rung
 	$(CARGO) test --release --locked --workspace --no-run --quiet

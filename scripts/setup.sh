@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building Oriel (`setup.sh build`) or also testing it (`setup.sh test`) needs. Says what it does; skips what is there.
+# Installs what building Oriel (`setup.sh build`), testing it (`setup.sh test`), or also trying it with other people's programs
+# (`setup.sh interop`) needs. Says what it does; skips what is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-build}
@@ -17,12 +18,23 @@ have=$(rustc --version | cut -d' ' -f2)
 # command:package, one each
 build_needs="c++:g++ cmake:cmake pkg-config:pkg-config"
 test_needs="ffmpeg:ffmpeg chromium:chromium"
+interop_needs="curl:curl obs:obs-studio Xvfb:xvfb xauth:xauth cvlc:vlc-bin mpv:mpv gst-launch-1.0:gstreamer1.0-tools"
+# Plugins have no command: a file tells that they are there.
+interop_files="vlc/plugins/codec/libavcodec_plugin.so:vlc-plugin-base obs-plugins/obs-ffmpeg.so:obs-plugins
+  gstreamer-1.0/libgstsrt.so:gstreamer1.0-plugins-bad gstreamer-1.0/libgstmatroska.so:gstreamer1.0-plugins-good
+  gstreamer-1.0/libgstlibav.so:gstreamer1.0-libav dri/swrast_dri.so:libgl1-mesa-dri"
 needs=$build_needs
-[ "$what" = test ] && needs="$needs $test_needs"
+[ "$what" = build ] || needs="$needs $test_needs"
+[ "$what" = interop ] && needs="$needs $interop_needs"
 packages=()
 for need in $needs; do
   command -v "${need%%:*}" >/dev/null || packages+=("${need#*:}")
 done
+if [ "$what" = interop ]; then
+  for need in $interop_files; do
+    compgen -G "/usr/lib/*/${need%%:*}" >/dev/null || packages+=("${need#*:}")
+  done
+fi
 # Debian's python3 comes without what makes a virtual environment.
 [ "$what" = build ] || python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then
@@ -51,7 +63,8 @@ node_modules() {
   fi
 }
 node_modules web
-[ "$what" = test ] && node_modules tests
+[ "$what" = build ] || node_modules tests
+[ "$what" = interop ] && node_modules tests/interop
 
 # Python's WebRTC, for the interop tests. Installed again when the list changed, or when the Python it was made with is gone.
 venv() {
@@ -66,5 +79,5 @@ venv() {
     cp tests/requirements.txt "$1/requirements.txt"
   fi
 }
-[ "$what" = test ] && venv "${CARGO_TARGET_DIR:-target}/venv"
+[ "$what" = build ] || venv "${CARGO_TARGET_DIR:-target}/venv"
 exit 0

@@ -1,7 +1,7 @@
 """aiortc as a publisher by WHIP or a player by WHEP: another WebRTC stack than the browser's.
 
-    rtc.py publish URL KEY SECONDS     a test picture and a tone of 440 Hz
-    rtc.py play URL SECONDS            prints what came as JSON
+    rtc.py publish URL KEY SECONDS [FILM]   a film, else a test picture and a tone of 440 Hz
+    rtc.py play URL SECONDS                 prints what came as JSON; times are those of arrival, since aiortc tells no other
 """
 
 import asyncio
@@ -13,9 +13,12 @@ import time
 import aiohttp
 import numpy
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaPlayer
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcrtpsender import RTCRtpSender
 from av import AudioFrame, VideoFrame
+
+from clip import Reader, luma, mono
 
 RATE = 48_000
 BLOCK = 960
@@ -68,12 +71,13 @@ async def signal(http, connection, url, key=None):
         return str(response.url.join(response.url.with_path(response.headers["location"])))
 
 
-async def publish(url, key, seconds):
+async def publish(url, key, seconds, film=None):
+    player = MediaPlayer(film) if film else None
     connection = RTCPeerConnection()
-    transceiver = connection.addTransceiver(Picture(), direction="sendonly")
+    transceiver = connection.addTransceiver(player.video if player else Picture(), direction="sendonly")
     codecs = RTCRtpSender.getCapabilities("video").codecs
     transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType in ("video/H264", "video/rtx")])
-    connection.addTransceiver(Tone(), direction="sendonly")
+    connection.addTransceiver(player.audio if player else Tone(), direction="sendonly")
     async with aiohttp.ClientSession() as http:
         session = await signal(http, connection, url, key)
         await asyncio.sleep(seconds)
@@ -85,7 +89,8 @@ async def publish(url, key, seconds):
 
 async def play(url, seconds):
     connection = RTCPeerConnection()
-    seen = {"pictures": 0, "width": 0, "blocks": 0, "loudest": 0}
+    seen = {"width": 0, "blocks": 0, "loudest": 0}
+    reader = Reader()
 
     @connection.on("track")
     def on_track(track):
@@ -93,11 +98,13 @@ async def play(url, seconds):
             try:
                 while True:
                     frame = await track.recv()
+                    now_ms = time.monotonic() * 1000
                     if track.kind == "video":
-                        seen["pictures"] += 1
                         seen["width"] = frame.width
+                        reader.picture(now_ms, luma(frame))
                     else:
                         seen["blocks"] += 1
+                        reader.sound(now_ms, mono(frame), frame.sample_rate)
                         seen["loudest"] = max(seen["loudest"], int(abs(frame.to_ndarray()).max()))
             except MediaStreamError:
                 pass
@@ -112,12 +119,12 @@ async def play(url, seconds):
         async with http.delete(session) as response:
             assert response.status == 200, response.status
     await connection.close()
-    print(json.dumps(seen))
+    print(json.dumps({**seen, **reader.finish()}))
 
 
 if __name__ == "__main__":
     what, url, *rest = sys.argv[1:]
     if what == "publish":
-        asyncio.run(publish(url, rest[0], float(rest[1])))
+        asyncio.run(publish(url, rest[0], float(rest[1]), *rest[2:]))
     else:
         asyncio.run(play(url, float(rest[0])))

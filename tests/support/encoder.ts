@@ -8,8 +8,8 @@ export class Encoder {
   #child: ChildProcess;
   #log = '';
 
-  private constructor(command: string, args: string[]) {
-    this.#child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  private constructor(command: string, args: string[], env: Record<string, string> = {}) {
+    this.#child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     this.#child.stderr?.on('data', (chunk: Buffer) => (this.#log = (this.#log + chunk.toString()).slice(-50_000)));
   }
 
@@ -39,6 +39,11 @@ export class Encoder {
       '-g', '60', '-b:v', '800k', '-c:a', 'aac', '-ac', '2', '-f', 'flv', url].join(' ');
     // One process group, so that a kill reaches both.
     return new Encoder('sh', ['-c', `"${LAB}" raw | exec ${encode}`]);
+  }
+
+  /** Any program, or several in a pipe; one process group, so that a kill reaches all. */
+  static command(line: string, env: Record<string, string> = {}): Encoder {
+    return new Encoder('sh', ['-c', line], env);
   }
 
   get log(): string {

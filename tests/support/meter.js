@@ -3,7 +3,12 @@
 // Pictures: a video reports each one by requestVideoFrameCallback; a canvas is looked at before each repaint, and a picture is
 // new when the clock in it, or else the sum of a few of its points, changed.
 // Sound: everything that reaches an output passes an analyser, by way of the element's audio track or of the audio context.
+// Sync: the film's sound ticks on each second of the clock in its picture.
 (() => {
+  /** Samples looked at each time, 170 ms at 48 kHz: a late look misses no tick. The level is that of the newest. */
+  const WINDOW = 8192;
+  const NEWEST = 2048;
+  const LOUD = 0.2;
   const contexts = [];
   const Native = window.AudioContext;
   // Taps every node that is connected to a destination, before the page's own code runs.
@@ -17,7 +22,7 @@
   function tap(node, context) {
     if (taps.has(node)) return;
     const analyser = context.createAnalyser();
-    analyser.fftSize = 2048;
+    analyser.fftSize = WINDOW;
     connect.call(node, analyser);
     taps.set(node, analyser);
     contexts.push(context);
@@ -36,23 +41,45 @@
     void context.resume();
   }
 
-  function level() {
+  const block = new Float32Array(WINDOW);
+
+  function listen(state) {
     let loudest = 0;
-    const block = new Float32Array(2048);
     for (const analyser of taps.values()) {
       analyser.getFloatTimeDomainData(block);
+      // The page's time at which the newest sample leaves the context.
+      const { context } = analyser;
+      const now = performance.timeOrigin + performance.now();
       let sum = 0;
-      for (const sample of block) sum += sample * sample;
-      loudest = Math.max(loudest, Math.sqrt(sum / block.length));
+      for (let i = WINDOW - NEWEST; i < WINDOW; i++) sum += block[i] * block[i];
+      loudest = Math.max(loudest, Math.sqrt(sum / NEWEST));
+      const first = block.findIndex((sample) => Math.abs(sample) > LOUD);
+      if (first < 0) continue;
+      const at = now - ((WINDOW - first) * 1000) / context.sampleRate;
+      if (at - (state.ticks.at(-1) ?? 0) > 500) state.ticks.push(at);
     }
     return loudest;
+  }
+
+  // How late the sound is against the picture, median over the ticks; null where clock or ticks cannot be read.
+  function sync({ ticks, shown }) {
+    const late = ticks.flatMap((tick) => {
+      const near = shown.filter(({ at }) => Math.abs(at - tick) < 1000).map(({ at, clock }) => at - clock);
+      if (near.length === 0) return [];
+      return [((((tick - median(near) + 500) % 1000) + 1000) % 1000) - 500];
+    });
+    return late.length === 0 ? null : Math.round(median(late));
+  }
+
+  function median(values) {
+    return [...values].sort((a, b) => a - b)[values.length >> 1];
   }
 
   let run = null;
 
   function begin() {
     const state = {
-      on: true, element: null, pictures: 0, last_at: 0, last_look: null, longest_gap_ms: 0, delays_ms: [],
+      on: true, element: null, pictures: 0, last_at: 0, last_look: null, longest_gap_ms: 0, delays_ms: [], shown: [], ticks: [],
       blocks: 0, silent: 0, levels: [], silence_since: 0, longest_silence_ms: 0,
     };
     run = state;
@@ -97,7 +124,9 @@
     state.pictures++;
     if (state.last_at) state.longest_gap_ms = Math.max(state.longest_gap_ms, at_ms - state.last_at);
     state.last_at = at_ms;
-    if (clock) state.delays_ms.push(at_ms - clock.unixMs);
+    if (!clock) return;
+    state.delays_ms.push(at_ms - clock.unixMs);
+    state.shown.push({ at: at_ms, clock: clock.unixMs });
   }
 
   let small = null;
@@ -117,7 +146,7 @@
 
   function sound(state) {
     if (taps.size === 0) return;
-    const rms = level();
+    const rms = listen(state);
     const now = performance.now();
     state.blocks++;
     state.levels.push(rms);
@@ -141,6 +170,8 @@
       pictures: state.pictures,
       longest_gap_ms: Math.round(Math.max(state.longest_gap_ms, state.last_at ? 0 : Infinity)),
       delays_ms: state.delays_ms.map(Math.round),
+      ticks: state.ticks.length,
+      sync_ms: sync(state),
       sound: {
         blocks: state.blocks, silent: state.silent, rms: sorted[sorted.length >> 1] ?? 0,
         longest_silence_ms: Math.round(state.longest_silence_ms),

@@ -151,7 +151,7 @@ export class Server {
 
   /** Waits until the broadcast is live with media flowing. */
   async live(id: string): Promise<void> {
-    const deadline = Date.now() + 15_000;
+    const deadline = Date.now() + 60_000;
     for (;;) {
       const { body } = await this.api('GET', `/broadcasts/${id}`);
       if (body.state === 'RUNNING' && !body.interrupted && body.media) return;

@@ -21,6 +21,10 @@ export interface Measured {
   longest_gap_ms: number;
   /** Delays from glass to glass of pictures whose clock could be read, milliseconds. */
   delays_ms: number[];
+  /** Ticks heard in the sound. */
+  ticks: number;
+  /** How late the sound is against the picture; null where the clock or the ticks cannot be read. */
+  sync_ms: number | null;
   /** Sound: blocks heard, and those below half the level of a steady tone. */
   sound: { blocks: number; silent: number; rms: number; longest_silence_ms: number };
 }
@@ -33,13 +37,19 @@ export class Viewer {
   ) {}
 
   static async open(browser: Browser, broadcast: Broadcast, rung?: Rung, size = { width: 900, height: 600 }): Promise<Viewer> {
+    return Viewer.at(browser, broadcast.watchUrl + (rung ? `?rung=${rung}` : ''), size);
+  }
+
+  /** At any page that tells `window.__oriel` which element shows the picture. */
+  static async at(browser: Browser, url: string, size = { width: 900, height: 600 }, prepare?: (context: BrowserContext) => Promise<void>): Promise<Viewer> {
     const context = await browser.newContext({ viewport: size });
     const page = await context.newPage();
     const problems: string[] = [];
     page.on('pageerror', (error) => problems.push(String(error)));
     await page.addInitScript(METER);
     await page.addInitScript(READ_CLOCK + '\nwindow.readClock = readClock;');
-    await page.goto(broadcast.watchUrl + (rung ? `?rung=${rung}` : ''), { waitUntil: 'domcontentloaded' });
+    await prepare?.(context);
+    await page.goto(url, { waitUntil: 'domcontentloaded' });
     return new Viewer(page, context, problems);
   }
 
