@@ -137,7 +137,7 @@ impl App {
             access: Access::default(),
             config,
         });
-        background.spawn(upkeep::run(services.clone(), stop_background.clone()));
+        background.spawn(upkeep::run(services.clone(), recorder.clone(), stop_background.clone()));
         background.spawn(certificate.clone().follow(stop_background.clone()));
 
         // Last, the doors open; the server is ready when all of them are.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +13,9 @@ use crate::services::Shared;
 /// The rooms forget a count that is not told again within 15 s.
 const VIEWERS: Duration = Duration::from_secs(2);
 
+/// Samples of histograms are kept one by one until then.
+const METRICS: Duration = Duration::from_secs(1);
+
 const PICTURES: Duration = Duration::from_secs(60);
 
 const SESSIONS: Duration = Duration::from_secs(3600);
@@ -19,15 +23,16 @@ const SESSIONS: Duration = Duration::from_secs(3600);
 const REPLAYS: Duration = Duration::from_secs(60);
 
 /// Does it until `stop`.
-pub async fn run(services: Shared, stop: CancellationToken) {
-    let [mut viewers, mut pictures, mut sessions] = [VIEWERS, PICTURES, SESSIONS].map(interval);
+pub async fn run(services: Shared, recorder: PrometheusHandle, stop: CancellationToken) {
+    let [mut viewers, mut metrics, mut pictures, mut sessions] = [VIEWERS, METRICS, PICTURES, SESSIONS].map(interval);
     tokio::spawn(keep_replays(services.clone(), stop.clone()));
-    for timer in [&mut viewers, &mut pictures, &mut sessions] {
+    for timer in [&mut viewers, &mut metrics, &mut pictures, &mut sessions] {
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     }
     loop {
         tokio::select! {
             _ = viewers.tick() => tell_viewers(&services),
+            _ = metrics.tick() => recorder.run_upkeep(),
             _ = pictures.tick() => services.thumbnails.retain(|id| services.directory.get(id).is_some()),
             _ = sessions.tick() => purge_sessions(&services).await,
             () = stop.cancelled() => return,
