@@ -7,6 +7,8 @@ export default defineConfig({
   workers: 1,
   retries: 0,
   timeout: 150_000,
+  // What is waited for comes, or the test fails: how soon is nothing to fail on.
+  expect: { timeout: 20_000 },
   reporter: [['list']],
   outputDir: '../target/e2e',
   use: {

@@ -20,7 +20,7 @@ test('a browser goes live, survives a reload, and ends', async ({ browser }) => 
     const camera = page.locator('section[data-phase]');
     await camera.getByRole('button', { name: 'Open camera' }).click();
     await camera.getByRole('button', { name: 'Go live' }).click();
-    await expect(camera).toHaveAttribute('data-phase', 'live', { timeout: 15_000 });
+    await expect(camera).toHaveAttribute('data-phase', 'live');
     const id = new URL(page.url()).pathname.split('/').at(-1)!;
     await server.live(id);
     await expect(page.getByText('You are live.')).toBeVisible();
@@ -28,7 +28,7 @@ test('a browser goes live, survives a reload, and ends', async ({ browser }) => 
     await expect(camera.getByRole('button', { name: 'Unmute' })).toBeVisible();
 
     await page.reload();
-    await expect(camera).toHaveAttribute('data-phase', 'live', { timeout: 15_000 });
+    await expect(camera).toHaveAttribute('data-phase', 'live');
     await server.live(id);
 
     await camera.getByRole('button', { name: 'Stop camera' }).click();
