@@ -64,7 +64,7 @@ export const PUBLISHERS: Publisher[] = [
   {
     ...copied, name: 'GStreamer SRT', program: 'gst-launch-1.0',
     start: async (_, server, { key }) =>
-      Encoder.command(`${GSTREAMER} mpegtsmux name=mux alignment=7 ! srtsink sync=true streamid=${key} uri=srt://127.0.0.1:${server.ports.srt} film. ! queue ! h264parse config-interval=-1 ! mux. film. ! queue ! aacparse ! mux.`),
+      Encoder.command(`${GSTREAMER} mpegtsmux name=mux alignment=7 ! srtsink sync=true 'uri=srt://127.0.0.1:${server.ports.srt}?streamid=${key}' film. ! queue ! h264parse config-interval=-1 ! mux. film. ! queue ! aacparse ! mux.`),
   },
   {
     audio: 'opus', encodes: true, name: 'aiortc WHIP', program: 'aiortc',

@@ -73,6 +73,9 @@ async def signal(http, connection, url, key=None):
 
 async def publish(url, key, seconds, film=None):
     player = MediaPlayer(film) if film else None
+    if player:
+        # Each track would begin its own time when it is first asked, and the two would be apart by as much.
+        player.video._start = player.audio._start = time.time() + 1
     connection = RTCPeerConnection()
     transceiver = connection.addTransceiver(player.video if player else Picture(), direction="sendonly")
     codecs = RTCRtpSender.getCapabilities("video").codecs

@@ -65,22 +65,24 @@ const NATIVE: Player[] = [
   },
   {
     name: 'VLC', program: 'cvlc', paints: false,
-    watch: (_, server, { id }) => {
+    watch: (_, server, { id }, { audio }) => {
       // VLC refuses to run as root.
       const user = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] : [];
       const out = (file: string) => `--sout=#transcode{vcodec=mp2v,vb=4000,acodec=mp2a,ab=192,channels=2}:std{access=file,mux=ts,dst=${file}}`;
-      const url = `${server.url}/hls/${id}/ts.m3u8`;
-      return recorded('TS HLS', 'ts', (file) => [...user, 'env', `HOME=${dirname(file)}`, 'cvlc', '-q', '--no-interact', out(file), `--run-time=${SECONDS}`, url, 'vlc://quit'], /fatal|cannot|failed/i);
+      // The transport streams of HLS have no place for Opus.
+      const [by, file] = audio === 'aac' ? ['TS HLS', 'ts.m3u8'] : ['HLS', 'plain.m3u8'];
+      const url = `${server.url}/hls/${id}/${file}`;
+      return recorded(by!, 'ts', (file) => [...user, 'env', `HOME=${dirname(file)}`, 'cvlc', '-q', '--no-interact', out(file), `--run-time=${SECONDS + 4}`, url, 'vlc://quit'], /fatal|cannot|failed/i);
     },
   },
   {
     name: 'GStreamer', program: 'gst-launch-1.0', paints: false,
-    watch: (_, server, { id }) => {
-      const pipeline = (file: string) => [
-        'uridecodebin3', `uri=${server.url}/hls/${id}/plain.m3u8`, 'name=player', 'matroskamux', 'streamable=true', 'name=mux', '!', 'filesink', 'sync=true', `location=${file}`,
-        'player.', '!', 'queue', '!', 'videoconvert', '!', 'jpegenc', '!', 'mux.', 'player.', '!', 'queue', '!', 'audioconvert', '!', 'audio/x-raw,format=S16LE', '!', 'mux.',
-      ];
-      return recorded('HLS', 'mkv', (file) => ['gst-launch-1.0', '-q', ...pipeline(file)], /ERROR|WARNING/);
+    watch: (_, server, { id }, { audio }) => {
+      // Its HLS demuxer gives as fast as it has, and is stopped while it has nothing: clocksync plays as a screen would.
+      const pipeline = (file: string) => `uridecodebin3 uri=${server.url}/hls/${id}/plain.m3u8 caps=video/x-h264;audio/mpeg;audio/x-opus name=player
+        mpegtsmux name=mux ! filesink location=${file} player. ! queue ! h264parse ! clocksync ! mux.
+        player. ! queue ! ${audio === 'aac' ? 'aacparse' : 'opusparse'} ! clocksync ! mux.`.split(/\s+/);
+      return recorded('HLS', 'ts', (file) => ['gst-launch-1.0', '-q', ...pipeline(file)], /ERROR|WARNING/, SECONDS + 8);
     },
   },
   {
@@ -108,16 +110,17 @@ const PAGES: Player[] = [
 ];
 
 /** Those of one batch play at the same time. */
-export const BATCHES: Player[][] = process.env.NATIVE ? [NATIVE] : [NATIVE, PAGES.slice(0, 3), PAGES.slice(3)];
+export const BATCHES: Player[][] = [NATIVE, PAGES.slice(0, 3), PAGES.slice(3)];
 
-async function recorded(by: string, kind: string, command: (file: string) => string[], wrong: RegExp): Promise<Seen> {
+async function recorded(by: string, kind: string, command: (file: string) => string[], wrong: RegExp, stopAfter = SECONDS + 25): Promise<Seen> {
   const folder = mkdtempSync(join(tmpdir(), 'oriel-interop-'));
   chmodSync(folder, 0o777);
   try {
     const file = join(folder, `seen.${kind}`);
     // Ended the way a person would, when the program does not count the seconds itself.
-    const played = await run('timeout', ['--preserve-status', '-s', 'INT', '-k', '5', `${SECONDS + 8}`, ...command(file)], 60_000);
+    const played = await run('timeout', ['--preserve-status', '-s', 'INT', '-k', '5', `${stopAfter}`, ...command(file)], 60_000);
     const read = await run(PYTHON, [CLIP, 'read', file], 60_000);
+    if (read.code !== 0) played.stderr += `\nfailed to read the recording: ${read.stderr.trim().split('\n').at(-1)}`;
     return seen(by, played, read.stdout, wrong);
   } finally {
     rmSync(folder, { recursive: true, force: true });
