@@ -13,7 +13,7 @@ use crate::marks::{self, Position, Record};
 use crate::{AudioFormat, Captured, Format, Mark, Place, VideoFormat, WriteError};
 
 /// How long a past group stays readable on a node. Packagers keep their own windows; this covers a slow reader.
-const KEPT: Duration = Duration::from_secs(10);
+pub const KEPT: Duration = Duration::from_secs(10);
 
 type VideoTrack = container::Producer<Container, VideoConfig>;
 type AudioTrack = container::Producer<Container, AudioConfig>;

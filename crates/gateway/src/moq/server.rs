@@ -158,5 +158,7 @@ fn relay_config(config: &Config) -> RelayConfig {
     relay.quic.idle_timeout = IDLE;
     relay.quic.keep_alive = KEEP_ALIVE;
     relay.drain_timeout = config.drain;
+    // Packagers keep what their viewers may ask for; this is for viewers that read the tracks themselves.
+    relay.cache.duration = Some(live::GROUPS_KEPT);
     relay
 }

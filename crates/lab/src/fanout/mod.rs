@@ -41,7 +41,7 @@ const ALONE: Duration = Duration::from_secs(5);
 /// Memory stands still when it has grown by less than this in [`ALONE`]...
 const STILL_KIB: i64 = 128;
 /// ...or is taken to after this.
-const MEMORY_PATIENCE: Duration = Duration::from_secs(45);
+const MEMORY_PATIENCE: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a viewer watches.

@@ -47,6 +47,7 @@ impl Server {
             ("RTMP__LISTEN", rtmp.to_string()),
             ("RTMP__TLS_LISTEN", "off".into()),
             ("SRT__LISTEN", "off".into()),
+            ("RTC__LISTEN", "off".into()),
             ("METRICS__LISTEN", "off".into()),
             ("FLV__FLUSH_MS", flush_ms.to_string()),
             ("LIMITS__HTTP_CONNECTIONS", "20000".into()),
