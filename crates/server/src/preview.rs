@@ -55,7 +55,8 @@ impl Preview {
         let Some(row) = row else { return Ok(None) };
         let rule = services.access.rule(&services.store, id).await?;
         let replay = row.state.is_over() && rule.is_some_and(|rule| rule.is_open());
-        let live = services.directory.get(id).is_some_and(|broadcast| broadcast.keyframe().is_some());
+        let on_air = services.directory.get(id).filter(|_| !row.state.is_over());
+        let live = on_air.is_some_and(|broadcast| broadcast.keyframe().is_some());
         let picture = match (live, replay) {
             (true, _) => Some(outside.thumbnail(id)),
             (false, true) => Some(outside.replay_picture(id)),

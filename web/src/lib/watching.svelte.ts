@@ -69,7 +69,7 @@ export class Watching {
       this.#follow(broadcast.state, broadcast.interrupted);
       const first = this.room === null;
       this.#openRoom(broadcast);
-      if (this.stage === 'ended' && !this.replay) void this.#findReplay(first ? 0 : REPLAY_TRIES, first);
+      if (this.stage === 'ended' && !this.replay) void this.#findReplay(REPLAY_TRIES, first);
     } catch (error) {
       if (this.#stopped) return;
       if (error instanceof ApiError && error.status === 404) {
@@ -141,7 +141,8 @@ export class Watching {
     if (found && !found.recording) {
       this.replay = found;
       if (show) this.watchReplay(false);
-    } else if (found || tries > 0) {
+    } else if (tries > 0 && (found || !show)) {
+      // Who comes after the end finds it at once, or there is none.
       this.#replayTimer = setTimeout(() => void this.#findReplay(tries - 1, show), REPLAY_MS);
     }
   }

@@ -86,7 +86,7 @@ pub async fn serve(
         return Problem::not_found("there is nothing at this address").into_response();
     }
     let path = uri.path().trim_start_matches('/');
-    if let Some(file) = Document::load(path).filter(|_| !path.is_empty() && !path.ends_with(".html")) {
+    if let Some(file) = Document::load(path).filter(|_| !path.is_empty() && path != EMBED) {
         return answer(file, &client, &headers);
     }
     if let Some(id) = embedded(path)
