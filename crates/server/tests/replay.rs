@@ -243,6 +243,15 @@ async fn a_replay_has_a_picture_for_those_who_may_watch_it() {
     assert!(!client.get(&format!("/watch/{id}")).await.text().contains("og:image"));
 }
 
+#[tokio::test]
+async fn a_wrong_query_is_named_in_a_problem_document() {
+    let server = Server::start().await;
+    for query in ["before_ms=x", "nonsense=1"] {
+        let answer = server.client().get(&format!("/api/v1/replays?{query}")).await;
+        assert_eq!(answer.problem(400, "/api/v1/replays"), "/problems/malformed", "{query}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn viewers_of_a_live_broadcast_can_go_back_in_it() {
     let server = Server::start().await;

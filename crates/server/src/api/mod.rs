@@ -7,6 +7,7 @@ pub mod broadcasts;
 pub mod docs;
 pub mod json;
 pub mod oembed;
+pub mod query;
 pub mod replays;
 pub mod server;
 pub mod session;

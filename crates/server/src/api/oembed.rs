@@ -1,11 +1,12 @@
 //! oEmbed (oembed.com): how another page shows a broadcast, asked for by the address of its page.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::query::Query;
 use super::types::OEmbed;
 use crate::api::broadcasts::Outside;
 use crate::http::peer::Client;

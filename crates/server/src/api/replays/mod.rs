@@ -1,6 +1,6 @@
 //! Replays: listed, looked at, hidden, deleted, and what was said while they were live.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use room::PastComment;
@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 
 use super::auth::{Caller, SignedIn};
 use super::json::Json;
+use super::query::Query;
 use super::types::{
     HeartSecond, Replay, ReplayChange, ReplayComment, ReplayComments, ReplayHearts, ReplayList, ReplayUrls,
     ReplayVisibility,
