@@ -14,10 +14,12 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,
+    // The site, and the player that other sites may frame.
+    rollupOptions: { input: ['index.html', 'embed.html'] },
   },
   server: {
     proxy: Object.fromEntries(
-      ['/api', '/live', '/hls', '/moq', '/certificate.sha256'].map((path) => [path, { target: backend, ws: true }]),
+      ['/api', '/live', '/hls', '/replay', '/whep', '/whip', '/moq', '/certificate.sha256'].map((path) => [path, { target: backend, ws: true }]),
     ),
   },
   test: { include: ['tests/unit/**/*.test.ts'], environment: 'node' },

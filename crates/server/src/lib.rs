@@ -18,6 +18,7 @@ pub mod conversation;
 pub mod demo;
 pub mod http;
 pub mod media;
+pub mod preview;
 pub mod problem;
 pub mod replay;
 pub mod services;

@@ -59,6 +59,9 @@ pub enum Problem {
     /// A part of the server does not answer; `0` names it in plain words.
     #[error("{0}")]
     Unavailable(Cow<'static, str>),
+    /// A form of answer that a standard knows and we do not have.
+    #[error("{0}")]
+    NotImplemented(Cow<'static, str>),
     /// Our fault. The cause is logged where it is handled, not told.
     #[error("something went wrong on our side")]
     Internal,
@@ -116,6 +119,7 @@ impl Problem {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::NotImplemented(_) => (StatusCode::NOT_IMPLEMENTED, "not-implemented", "Not implemented"),
             Self::Gone(_) => (StatusCode::GONE, "gone", "Over"),
             Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, "timeout", "Timed out"),
             Self::UnsupportedMedia(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media", "Unsupported media"),

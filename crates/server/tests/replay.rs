@@ -213,6 +213,46 @@ async fn a_replay_is_watched_listed_hidden_and_deleted_as_its_owner_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_replay_has_a_picture_for_those_who_may_watch_it() {
+    let server = Server::start().await;
+    let ann = server.signed_in("ann").await;
+    let (id, key) = server.broadcast(&ann).await;
+    publish(&server, &key, 3, "1280x720", 2).await;
+    let replay = end(&ann, &id).await;
+    let path = format!("/api/v1/replays/{id}/picture.jpg");
+    let site = format!("http://{}", server.host());
+    assert_eq!(replay["urls"]["picture"], format!("{site}{path}"));
+    let client = server.client();
+    let picture = client.get(&path).await;
+    assert_eq!((picture.status, picture.header("content-type")), (StatusCode::OK, "image/jpeg"));
+    assert!(picture.header("cache-control").starts_with("public"));
+    assert!(picture.body.starts_with(b"\xff\xd8") && picture.body.ends_with(b"\xff\xd9"));
+    assert!(client.get(&path).await.body == picture.body);
+
+    let page = client.get(&format!("/watch/{id}")).await.text();
+    assert!(page.contains(&format!("<meta property=\"og:image\" content=\"{site}{path}\" />")), "{page}");
+    let embedding = client.get(&format!("/api/v1/oembed?url={site}/watch/{id}")).await.json();
+    assert_eq!(embedding["thumbnail_url"], format!("{site}{path}"));
+    assert_eq!((&embedding["thumbnail_width"], &embedding["thumbnail_height"]), (&json!(640), &json!(360)));
+
+    let private = json!({"visibility": "private"}).to_string();
+    let api = format!("/api/v1/replays/{id}");
+    ann.send(Method::PUT, &api, Some("application/json"), private.into()).await;
+    assert_eq!(client.get(&path).await.problem(404, &path), "/problems/not-found");
+    assert!(ann.get(&path).await.header("cache-control").starts_with("private"));
+    assert!(!client.get(&format!("/watch/{id}")).await.text().contains("og:image"));
+}
+
+#[tokio::test]
+async fn a_wrong_query_is_named_in_a_problem_document() {
+    let server = Server::start().await;
+    for query in ["before_ms=x", "nonsense=1"] {
+        let answer = server.client().get(&format!("/api/v1/replays?{query}")).await;
+        assert_eq!(answer.problem(400, "/api/v1/replays"), "/problems/malformed", "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn viewers_of_a_live_broadcast_can_go_back_in_it() {
     let server = Server::start().await;
     let ann = server.signed_in("ann").await;
@@ -230,12 +270,18 @@ async fn viewers_of_a_live_broadcast_can_go_back_in_it() {
             tokio::task::yield_now().await;
         }
     };
-    let (list, ()) = tokio::join!(grown, publish(&server, &key, 5, "320x180", 0));
+    let said = async {
+        let list = grown.await;
+        (list, guest.get(&format!("/api/v1/broadcasts/{id}")).await.json())
+    };
+    let ((list, broadcast), ()) = tokio::join!(said, publish(&server, &key, 5, "320x180", 0));
+    assert_eq!(broadcast["urls"]["dvr"], format!("http://{}{path}", server.host()));
     assert!(list.contains("#EXT-X-MEDIA-SEQUENCE:0\n") && !list.contains("ENDLIST"), "{list}");
     let segment = list.lines().find(|line| line.starts_with("seg-")).expect("a segment");
     assert_eq!(guest.get(&format!("/replay/{id}/{segment}")).await.status, StatusCode::OK);
     assert_eq!(guest.get(&format!("/replay/{id}/media.m3u8")).await.status, StatusCode::NOT_FOUND);
     end(&ann, &id).await;
+    assert!(guest.get(&format!("/api/v1/broadcasts/{id}")).await.json()["urls"]["dvr"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]

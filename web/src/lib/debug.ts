@@ -5,6 +5,7 @@
 
 import type { ServerClock } from './clock';
 import type { Player } from './player/player.svelte';
+import type { Playback } from './replay/playback.svelte';
 import type { Room } from './room/room.svelte';
 
 export interface OrielDebug {
@@ -20,6 +21,8 @@ export interface OrielDebug {
   readonly log: readonly { at_ms: number; text: string }[];
   readonly clock_offset_ms: number;
   readonly room: { link: string; viewers: number; hearts: number; comments: number; epoch: string | null; offset: number | null };
+  /** The recording on the stage; null while that is live. */
+  readonly recording: { live: boolean; paused: boolean; current_s: number; start_s: number; end_s: number; captured_ms: number | null } | null;
   /** The video or canvas whose picture is shown. */
   readonly element: HTMLElement | null;
 }
@@ -30,7 +33,12 @@ declare global {
   }
 }
 
-export function expose(player: () => Player | null, room: () => Room | null, clock: ServerClock): () => void {
+export function expose(
+  player: () => Player | null,
+  room: () => Room | null,
+  clock: ServerClock,
+  playback: () => Playback | null,
+): () => void {
   const debug: OrielDebug = {
     get rung() {
       return player()?.view.rung ?? null;
@@ -76,8 +84,14 @@ export function expose(player: () => Player | null, room: () => Room | null, clo
         offset: one?.state.position?.offset ?? null,
       };
     },
+    get recording() {
+      const one = playback();
+      if (!one) return null;
+      const { live, paused, current_s, start_s, end_s, captured_ms } = one;
+      return { live, paused, current_s, start_s, end_s, captured_ms };
+    },
     get element() {
-      return player()?.element ?? null;
+      return playback()?.element ?? player()?.element ?? null;
     },
   };
   window.__oriel = debug;

@@ -60,3 +60,35 @@ export function place({ lat, lng }: { lat: number; lng: number }): string {
   const part = (value: number, plus: string, minus: string) => `${Math.abs(value).toFixed(1)}° ${value < 0 ? minus : plus}`;
   return `${part(lat, 'N', 'S')}, ${part(lng, 'E', 'W')}`;
 }
+
+/** A place on a time line: "0:07", "12:34", "1:02:03". */
+export function clock(seconds: number): string {
+  const all = Math.max(0, Math.floor(seconds));
+  const two = (n: number) => String(n).padStart(2, '0');
+  const hours = Math.floor(all / 3600);
+  const minutes = Math.floor(all / 60) % 60;
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(all % 60)}` : `${minutes}:${two(all % 60)}`;
+}
+
+/** The same for those who hear it: "1 h 2 min 3 s". */
+export function spoken(seconds: number): string {
+  const all = Math.max(0, Math.floor(seconds));
+  const parts = [
+    [Math.floor(all / 3600), 'h'],
+    [Math.floor(all / 60) % 60, 'min'],
+    [all % 60, 's'],
+  ] as const;
+  const said = parts.filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`);
+  return said.length > 0 ? said.join(' ') : '0 s';
+}
+
+/** A day: "21 November 2026". */
+export function day(ms: number): string {
+  return new Date(ms).toLocaleDateString('en-GB', { day: 'numeric', month: 'long', year: 'numeric' });
+}
+
+/** A size: "340 KB", "12 MB", "1.4 GB". */
+export function bytes(n: number): string {
+  if (n < 1_000_000) return `${Math.max(1, Math.round(n / 1000))} KB`;
+  return n < 1_000_000_000 ? `${Math.round(n / 1_000_000)} MB` : `${(n / 1_000_000_000).toFixed(1)} GB`;
+}

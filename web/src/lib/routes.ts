@@ -25,6 +25,12 @@ export function match(path: string): Route {
   return { page: 'missing' };
 }
 
+/** The broadcast of a player for other sites; that is no page of this router's. */
+export function embedded(path: string): string | null {
+  const [first, second = '', ...rest] = path.split('/').filter(Boolean);
+  return first === 'embed' && rest.length === 0 && ID.test(second) ? second : null;
+}
+
 /** Where to go after signing in: a path of this site, or home. */
 export function safeNext(next: string | null): string {
   return next && /^\/(?![/\\])/.test(next) ? next : '/';

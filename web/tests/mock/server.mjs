@@ -40,7 +40,7 @@ function add(id, title, owner, viewers, hearts, location, state = 'RUNNING', vis
     media: null,
     urls: {
       flv: `/live/${id}.flv`, flv_ws: `/live/${id}.flv`, hls: `/hls/${id}/index.m3u8`, hls_plain: `/hls/${id}/plain.m3u8`, moq: `${base}/moq/${id}`,
-      rtmp: `rtmp://127.0.0.1/play/${id}`, thumbnail: `/api/v1/broadcasts/${id}/thumbnail.jpg`, room: `/api/v1/broadcasts/${id}/room`,
+      rtmp: `rtmp://127.0.0.1/play/${id}`, thumbnail: `/api/v1/broadcasts/${id}/thumbnail.jpg`, room: `/api/v1/broadcasts/${id}/room`, dvr: null, embed: `/embed/${id}`,
     },
   };
   broadcasts.set(id, one);
@@ -94,6 +94,8 @@ async function api(request, response, path) {
       ingest: { rtmp: at('rtmp', 1935), rtmps: at('rtmps', 1936), one_line: { rtmp: `rtmp://127.0.0.1:1935/live/${stream_key}`, rtmps: `rtmps://127.0.0.1:1936/live/${stream_key}` } },
     });
   }
+  // Nothing is recorded here: replays are tried against the real server.
+  if (key === 'GET /api/v1/replays' || key === 'GET /api/v1/replays/mine') return json(response, 200, { replays: [] });
   const [, id, rest] = /^\/api\/v1\/broadcasts\/([^/]+)(?:\/(.*))?$/.exec(path) ?? [];
   const one = broadcasts.get(id);
   if (!one) return problem(response, 404, 'there is no such broadcast');

@@ -21,6 +21,7 @@ mod replay;
 mod request;
 mod scribe;
 mod spill;
+mod still;
 mod store;
 mod uploader;
 

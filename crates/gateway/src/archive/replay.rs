@@ -14,7 +14,7 @@ use super::{Error, Request, boxes, playlist};
 use crate::hls::us;
 
 /// An init segment larger than this was not written by us.
-const INIT_MAX: u64 = 1 << 20;
+pub(super) const INIT_MAX: u64 = 1 << 20;
 
 /// How much of an object is read at a time: what a download holds in memory.
 const CHUNK: u64 = 256 << 10;
@@ -62,6 +62,19 @@ impl Replay {
 
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Width and height of its largest picture.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        self.index.inits.iter().filter(|init| init.video).map(|init| (init.width, init.height)).max()
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Whether the broadcast goes on, so that more may come.

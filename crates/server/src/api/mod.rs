@@ -6,6 +6,8 @@ pub mod auth;
 pub mod broadcasts;
 pub mod docs;
 pub mod json;
+pub mod oembed;
+pub mod query;
 pub mod replays;
 pub mod server;
 pub mod session;
@@ -53,8 +55,10 @@ pub fn router() -> (Router<Shared>, OpenApi) {
         .routes(routes!(replays::list))
         .routes(routes!(replays::mine))
         .routes(routes!(replays::read, replays::change, replays::delete))
+        .routes(routes!(replays::picture))
         .routes(routes!(replays::comments))
         .routes(routes!(replays::hearts))
+        .routes(routes!(oembed::read))
         .routes(routes!(server::time))
         .split_for_parts();
     describe_failures(&mut description);

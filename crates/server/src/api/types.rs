@@ -184,6 +184,11 @@ pub struct Urls {
     /// RTMPS when the server has RTMP off.
     pub rtmp: String,
     pub thumbnail: String,
+    /// The last hours as a list that grows, to go back in while it is live. Null when it is not being recorded.
+    #[schema(required = true)]
+    pub dvr: Option<String>,
+    /// The player alone, for other sites to frame.
+    pub embed: String,
     /// The room's WebSocket.
     pub room: String,
 }
@@ -295,6 +300,8 @@ pub struct ReplayUrls {
     pub hls: String,
     /// All of it as one file.
     pub mp4: String,
+    /// A still, once the recording is whole; H.264 only.
+    pub picture: String,
     /// The last hours of a broadcast that goes on, as a list that grows. 404 when the server keeps none.
     #[schema(required = true)]
     pub dvr: Option<String>,
@@ -366,4 +373,28 @@ pub struct ReplayHearts {
     /// For `from_s`, when there is more.
     #[schema(required = true)]
     pub next_s: Option<i64>,
+}
+
+/// How to show a broadcast on another page (oembed.com, type `video`).
+#[derive(Serialize, ToSchema)]
+pub struct OEmbed {
+    #[schema(example = "1.0")]
+    pub version: &'static str,
+    #[serde(rename = "type")]
+    #[schema(example = "video")]
+    pub kind: &'static str,
+    pub title: String,
+    pub author_name: String,
+    pub provider_name: &'static str,
+    pub provider_url: String,
+    /// An `iframe` with the player.
+    pub html: String,
+    pub width: u32,
+    pub height: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail_width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail_height: Option<u32>,
 }

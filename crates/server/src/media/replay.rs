@@ -150,7 +150,7 @@ fn no_file() -> Problem {
     Problem::not_found("a replay has no such file")
 }
 
-fn problem(error: Error) -> Problem {
+pub fn problem(error: Error) -> Problem {
     match error {
         Error::NotFound => no_file(),
         Error::Store(error) => {

@@ -9,6 +9,10 @@ export type Broadcast = components['schemas']['Broadcast'];
 export type CreatedBroadcast = components['schemas']['CreatedBroadcast'];
 export type Health = components['schemas']['Health'];
 export type NewBroadcast = components['schemas']['NewBroadcast'];
+export type Replay = components['schemas']['Replay'];
+export type ReplayVisibility = components['schemas']['ReplayVisibility'];
+export type ReplayComment = components['schemas']['ReplayComment'];
+export type HeartSecond = components['schemas']['HeartSecond'];
 
 export class ApiError extends Error {
   constructor(
@@ -69,5 +73,16 @@ export const api = {
   create: (body: NewBroadcast) => value(client.POST('/api/v1/broadcasts', { body })),
   end: (id: string) => value(client.POST('/api/v1/broadcasts/{id}/end', { ...at(id), ...JSON_TYPE })),
   health: (id: string) => value(client.GET('/api/v1/broadcasts/{id}/health', at(id))),
+  replays: async (before_ms?: number) =>
+    (await value(client.GET('/api/v1/replays', { params: { query: before_ms === undefined ? {} : { before_ms } } }))).replays,
+  myReplays: async () => (await value(client.GET('/api/v1/replays/mine'))).replays,
+  replay: (id: string) => value(client.GET('/api/v1/replays/{id}', at(id))),
+  changeReplay: (id: string, visibility: ReplayVisibility) =>
+    value(client.PUT('/api/v1/replays/{id}', { ...at(id), body: { visibility } })),
+  deleteReplay: (id: string) => value(client.DELETE('/api/v1/replays/{id}', { ...at(id), ...JSON_TYPE })),
+  replayComments: (id: string, from: { from_ms?: number; after?: string }) =>
+    value(client.GET('/api/v1/replays/{id}/comments', { params: { path: { id }, query: from } })),
+  replayHearts: (id: string, from_s: number) =>
+    value(client.GET('/api/v1/replays/{id}/hearts', { params: { path: { id }, query: { from_s } } })),
   time: async () => (await value(client.GET('/api/v1/time'))).now_ms,
 };

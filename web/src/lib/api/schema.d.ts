@@ -124,6 +124,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/oembed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How to embed a broadcast. Any site may ask. */
+        get: operations["readOEmbed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/replays": {
         parameters: {
             query?: never;
@@ -203,6 +220,23 @@ export interface paths {
         };
         /** The hearts of a replay by the second of capture of what their senders saw, oldest first, 500 seconds at a time. */
         get: operations["readReplayHearts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/replays/{id}/picture.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A JPEG from the beginning of the replay. 404 for codecs other than H.264. */
+        get: operations["readReplayPicture"];
         put?: never;
         post?: never;
         delete?: never;
@@ -386,6 +420,28 @@ export interface components {
             title: string;
             visibility?: components["schemas"]["Visibility"];
         };
+        /** @description How to show a broadcast on another page (oembed.com, type `video`). */
+        OEmbed: {
+            author_name: string;
+            /** Format: int32 */
+            height: number;
+            /** @description An `iframe` with the player. */
+            html: string;
+            provider_name: string;
+            provider_url: string;
+            /** Format: int32 */
+            thumbnail_height?: number | null;
+            thumbnail_url?: string | null;
+            /** Format: int32 */
+            thumbnail_width?: number | null;
+            title: string;
+            /** @example video */
+            type: string;
+            /** @example 1.0 */
+            version: string;
+            /** Format: int32 */
+            width: number;
+        };
         /** @description The same as one address, for ffmpeg and encoders with one field. */
         OneLine: {
             rtmp: string;
@@ -487,6 +543,8 @@ export interface components {
             hls: string;
             /** @description All of it as one file. */
             mp4: string;
+            /** @description A still, once the recording is whole; H.264 only. */
+            picture: string;
         };
         /**
          * @description Who may watch a replay.
@@ -524,6 +582,10 @@ export interface components {
         };
         /** @description Every way to a broadcast. */
         Urls: {
+            /** @description The last hours as a list that grows, to go back in while it is live. Null when it is not being recorded. */
+            dvr: string | null;
+            /** @description The player alone, for other sites to frame. */
+            embed: string;
             flv: string;
             flv_ws: string;
             /** @description Low-latency multivariant playlist. */
@@ -841,6 +903,42 @@ export interface operations {
             };
         };
     };
+    readOEmbed: {
+        parameters: {
+            query: {
+                /** @description Address of the broadcast's page, or of its player. */
+                url: string;
+                maxwidth?: number | null;
+                maxheight?: number | null;
+                /** @description `json`, which is also the default. */
+                format?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The player, as an iframe */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OEmbed"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listReplays: {
         parameters: {
             query?: {
@@ -1059,6 +1157,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReplayHearts"];
+                };
+            };
+            /** @description A problem document (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readReplayPicture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The broadcast */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": number[];
                 };
             };
             /** @description A problem document (RFC 9457) */

@@ -10,13 +10,17 @@ export interface Person {
 }
 export type State = 'NOT_STARTED' | 'RUNNING' | 'ENDED' | 'TIMED_OUT';
 
-export interface CommentEvent {
-  k: 'comment';
-  o: number;
+/** A comment as it is shown. */
+export interface Line {
   id: string;
-  cid: string;
+  /** Grows from one to the next. */
+  o: number;
   who: Person;
   text: string;
+}
+export interface CommentEvent extends Line {
+  k: 'comment';
+  cid: string;
   at_ms: number;
   captured_ms: number | null;
 }

@@ -48,7 +48,20 @@ impl Outside {
         format!("{}/watch/{id}", self.site)
     }
 
-    pub fn urls(&self, id: &str) -> Urls {
+    pub fn embed(&self, id: &str) -> String {
+        format!("{}/embed/{id}", self.site)
+    }
+
+    pub fn thumbnail(&self, id: &str) -> String {
+        format!("{}/api/v1/broadcasts/{id}/thumbnail.jpg", self.site)
+    }
+
+    pub fn replay_picture(&self, id: &str) -> String {
+        format!("{}/api/v1/replays/{id}/picture.jpg", self.site)
+    }
+
+    /// `rewinds`: it is being recorded, and viewers may go back in it.
+    pub fn urls(&self, id: &str, rewinds: bool) -> Urls {
         let site = &self.site;
         let sockets = site.replacen("http", "ws", 1);
         Urls {
@@ -59,7 +72,9 @@ impl Outside {
             moq: format!("{site}/moq/{id}"),
             whep: self.webrtc.then(|| format!("{site}/whep/{id}")),
             rtmp: format!("{}/{PLAY_APP}/{id}", self.rtmp),
-            thumbnail: format!("{site}/api/v1/broadcasts/{id}/thumbnail.jpg"),
+            thumbnail: self.thumbnail(id),
+            dvr: rewinds.then(|| format!("{site}/replay/{id}/dvr.m3u8")),
+            embed: self.embed(id),
             room: format!("{sockets}/api/v1/broadcasts/{id}/room"),
         }
     }

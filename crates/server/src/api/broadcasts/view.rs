@@ -10,8 +10,9 @@ pub async fn view(services: &Services, outside: &Outside, row: store::Broadcast)
     let (state, interrupted) = services.registry.now(&row.id).filter(|_| !over).unwrap_or(remembered);
     let format = services.directory.get(&row.id).and_then(|broadcast| broadcast.format());
     let (viewers, hearts) = audience(services, &row.id).await;
+    let rewinds = !over && services.config.recording.dvr_s > 0 && services.archive.is_recording(&row.id);
     Broadcast {
-        urls: outside.urls(&row.id),
+        urls: outside.urls(&row.id, rewinds),
         owner: row.owner.into(),
         title: row.title,
         state,

@@ -24,7 +24,7 @@ pub async fn document() -> Response {
 
 /// `GET /api/docs`.
 pub async fn page() -> Response {
-    let policy = content_security_policy("");
+    let policy = content_security_policy("", false);
     (
         [
             (header::CONTENT_TYPE, "text/html; charset=utf-8".parse().expect("a header value")),

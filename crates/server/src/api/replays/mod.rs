@@ -1,7 +1,8 @@
 //! Replays: listed, looked at, hidden, deleted, and what was said while they were live.
 
-use axum::extract::{Path, Query, State};
-use http::StatusCode;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
 use room::PastComment;
 use serde::Deserialize;
 use store::{Moment, ReplayState};
@@ -9,6 +10,7 @@ use utoipa::IntoParams;
 
 use super::auth::{Caller, SignedIn};
 use super::json::Json;
+use super::query::Query;
 use super::types::{
     HeartSecond, Replay, ReplayChange, ReplayComment, ReplayComments, ReplayHearts, ReplayList, ReplayUrls,
     ReplayVisibility,
@@ -140,6 +142,31 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A JPEG from the beginning of the replay. 404 for codecs other than H.264.
+#[utoipa::path(
+    get, path = "/api/v1/replays/{id}/picture.jpg", tag = "replays", operation_id = "readReplayPicture",
+    params(("id" = String, Path, description = "The broadcast")),
+    responses((status = OK, description = "The picture", content_type = "image/jpeg", body = Vec<u8>)),
+)]
+pub async fn picture(
+    State(services): State<Shared>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let row = find(&services, &id, &caller).await?;
+    let none = || Problem::not_found("there is no picture of this replay");
+    if row.state != ReplayState::Ready {
+        return Err(none());
+    }
+    let replay = services.archive.open(&id).await.map_err(crate::media::replay::problem)?;
+    let jpeg = services.thumbnails.of_replay(&id, &replay).await?.ok_or_else(none)?;
+    let cache_control = match row.visibility {
+        store::ReplayVisibility::Private => "private, max-age=3600",
+        _ => "public, max-age=3600",
+    };
+    Ok(([(header::CONTENT_TYPE, "image/jpeg"), (header::CACHE_CONTROL, cache_control)], jpeg).into_response())
+}
+
 /// The comments of a replay by the capture time of what their senders saw, oldest first, 500 at a time.
 #[utoipa::path(
     get, path = "/api/v1/replays/{id}/comments", tag = "replays", operation_id = "readReplayComments",
@@ -219,6 +246,7 @@ fn view(outside: &Outside, row: store::Replay) -> Replay {
         urls: ReplayUrls {
             hls: format!("{site}/replay/{id}/index.m3u8"),
             mp4: format!("{site}/replay/{id}.mp4"),
+            picture: outside.replay_picture(id),
             dvr: (!row.over).then(|| format!("{site}/replay/{id}/dvr.m3u8")),
         },
         title: row.title,
