@@ -68,5 +68,5 @@ bench-fanout: setup-test web checkout ## what a viewer costs, beside a floor tha
 	$(CARGO) test --release --locked --workspace --no-run --quiet
 	$(BIN)/oriel-lab fanout --server $(BIN)/oriel
 
-fuzz: ## how to fuzz every parser of foreign bytes
-	@cat fuzz/README.md
+fuzz: ## feed every parser of foreign bytes with anything, each for SECONDS (60)
+	fuzz/run.sh $(or $(SECONDS),60)

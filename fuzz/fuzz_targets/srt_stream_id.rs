@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oriel_fuzz::srt_stream_id::parse;
+use oriel_fuzz::srt::stream_id::parse;
 
 fuzz_target!(|input: &str| {
     if let Ok(id) = parse(input) {

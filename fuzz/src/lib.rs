@@ -32,6 +32,7 @@ pub mod rtc {
 #[path = "../../crates/gateway/src/flv"]
 pub mod flv {
     pub mod demux;
+    pub mod file;
     #[expect(dead_code, reason = "the numbers that only writing needs")]
     mod tag;
 
@@ -73,13 +74,150 @@ pub mod matroska;
 #[path = "../../crates/gateway/src/hls/request.rs"]
 pub mod hls_request;
 
-/// The stream id of SRT callers.
-#[path = "../../crates/gateway/src/srt/stream_id.rs"]
-pub mod srt_stream_id;
+/// The checker of a server's playlists.
+#[path = "../../crates/gateway/src/hls/validator/mod.rs"]
+pub mod hls_validator;
+
+/// The stream id of SRT callers, and what stands before the protocol's code.
+#[path = "../../crates/gateway/src/srt"]
+pub mod srt {
+    pub mod guard;
+    pub mod stream_id;
+}
+
+/// HLS, as far as the archive stands on it.
+#[cfg(feature = "flv")]
+#[allow(dead_code, reason = "the archive needs little of it")]
+#[path = "../../crates/gateway/src/hls"]
+mod hls {
+    mod fmp4;
+    mod part;
+    mod planner;
+    mod playlist;
+    mod request;
+    mod segmenter;
+    mod timing;
+    mod transport;
+    mod window;
+
+    pub(crate) use fmp4::{AUDIO_TRACK, Init, VIDEO_TIMESCALE, VIDEO_TRACK, fnv1a, ticks};
+    pub(crate) use playlist::step_up;
+    pub(crate) use request::{between, hash, number};
+    pub(crate) use timing::{DateTime, Seconds, TARGET_SECONDS, us};
+
+    use std::time::Duration;
+
+    pub(crate) struct Config {
+        pub part_target: Duration,
+        pub window: Duration,
+        pub kept: Duration,
+        pub max_bytes: usize,
+    }
+}
+
+/// What is read of a replay.
+#[cfg(feature = "flv")]
+#[allow(dead_code, reason = "what only writing needs")]
+#[path = "../../crates/gateway/src/archive"]
+pub mod archive {
+    mod boxes;
+    mod download;
+    mod index;
+    mod playlist;
+    mod request;
+    mod spill;
+
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    pub use index::{Index, Segment};
+    pub use request::{Range, Request};
+
+    /// Reads pages, and gives the index.
+    pub fn read(pages: &[&[u8]]) -> Index {
+        let mut index = Index::default();
+        pages.iter().for_each(|page| index.read_page(page));
+        index
+    }
+
+    /// All that is rendered from an index.
+    pub fn render(index: &Index) -> [String; 4] {
+        let whole = |live| playlist::whole(index, live);
+        [playlist::multivariant(index), whole(true), whole(false), playlist::rewind(index, Duration::from_secs(20))]
+    }
+
+    /// The pages that would be written of an index.
+    pub fn pages(index: &Index) -> Vec<Vec<u8>> {
+        let mut pages: Vec<u64> = index.segments.iter().map(|segment| segment.n / index::PAGE_SEGMENTS).collect();
+        pages.dedup();
+        pages.into_iter().map(|page| index.page(page * index::PAGE_SEGMENTS)).collect()
+    }
+
+    /// The header of a download with these init segments.
+    pub fn header(index: &Index, inits: &[Bytes]) -> Option<Bytes> {
+        download::Header::new(index, inits).map(|header| header.bytes)
+    }
+
+    /// Changes a segment as recording and reading do.
+    pub fn moved(segment: &Bytes, shift_us: i64, audio_rate: Option<u32>) -> Bytes {
+        let (moved, _) = boxes::retime(segment, shift_us, audio_rate);
+        let mut moved = moved.to_vec();
+        boxes::assign(&mut moved, |track| Some((track.wrapping_add(1), 2)));
+        moved.into()
+    }
+
+    /// What is found of a segment that was being recorded.
+    pub fn spilled(file: Bytes) -> Option<(Segment, Bytes)> {
+        let found = spill::Spilled::parse(file)?;
+        Some((found.segment(1), found.body))
+    }
+}
+
+/// Offers of WebRTC peers.
+#[cfg(feature = "flv")]
+#[allow(dead_code, reason = "what only sessions need")]
+#[path = "../../crates/gateway/src/rtc"]
+pub mod offers {
+    mod error;
+    mod offer;
+    mod sdp;
+
+    use std::time::Instant;
+
+    pub use error::Error;
+    pub use offer::{Fragment, Offer};
+    use str0m::config::DtlsCert;
+    use str0m::rtp::Extension;
+    use str0m::{Candidate, IceCreds, RtcConfig};
+
+    /// Answers an offer as the endpoint does.
+    pub fn answer(offer: Offer, certificate: &DtlsCert) -> Result<String, Error> {
+        let mut config = RtcConfig::new()
+            .set_ice_lite(true)
+            .set_dtls_cert(certificate.clone())
+            .clear_codecs()
+            .enable_h264(true)
+            .enable_opus(true, false);
+        config.extension_map().set(9, Extension::AbsoluteCaptureTime);
+        let mut rtc = config.set_local_ice_credentials(IceCreds::new()).build(Instant::now());
+        let address = ([192, 0, 2, 1], 9).into();
+        rtc.add_local_candidate(Candidate::host(address, "udp").expect("an address of a host"));
+        let answer = rtc.sdp_api().accept_offer(offer.sdp)?.to_sdp_string();
+        let _ = (sdp::accepts(&answer, "video"), sdp::accepts(&answer, "audio"));
+        Ok(sdp::with_stereo(&answer))
+    }
+}
+
+// What a page says to a room knows one number of the store, which would bring a database.
+extern crate self as store;
+
+/// Colours of hearts.
+pub const COLOURS: usize = 6;
 
 /// What a page says to a room.
+#[path = "../../crates/room/src"]
 pub mod room {
-    #[path = "../../../crates/room/src/frame.rs"]
     pub mod frame;
 }
 

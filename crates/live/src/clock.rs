@@ -72,14 +72,13 @@ pub(crate) struct SampleClock {
 impl SampleClock {
     pub fn start(rate: u32, media_us: i64) -> Self {
         let rate = i64::from(rate);
-        Self { rate, next_sample: media_us * rate / 1_000_000 }
+        Self { rate, next_sample: samples(media_us, rate) }
     }
 
     /// The time of a frame of `samples` that the source puts at `media_us`.
     pub fn next_us(&mut self, media_us: i64, samples: u32) -> i64 {
         if (media_us - self.time_us()).abs() > AUDIO_SLACK_US {
-            let wanted = media_us * self.rate / 1_000_000;
-            self.next_sample = wanted.max(self.next_sample);
+            self.next_sample = samples(media_us, self.rate).max(self.next_sample);
         }
         let time = self.time_us();
         self.next_sample += i64::from(samples);
@@ -88,13 +87,26 @@ impl SampleClock {
 
     fn time_us(&self) -> i64 {
         // Rounded up, so that a packager's `time * rate / 1e6`, rounded down, finds the very sample again.
-        (self.next_sample * 1_000_000 + self.rate - 1) / self.rate
+        ((i128::from(self.next_sample) * 1_000_000 + i128::from(self.rate) - 1) / i128::from(self.rate)) as i64
     }
+}
+
+/// 128 bits: microseconds times a sample rate overflow 64 after some years, and a publisher's clock may run as fast as it likes.
+fn samples(media_us: i64, rate: i64) -> i64 {
+    (i128::from(media_us) * i128::from(rate) / 1_000_000) as i64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sound_may_be_a_thousand_years_old() {
+        let far_us = 1 << 55;
+        let mut clock = SampleClock::start(48_000, far_us);
+        // A sample lasts 21 us.
+        assert!((far_us - 21..=far_us).contains(&clock.next_us(far_us, 1024)));
+    }
 
     #[test]
     fn millisecond_rounding_leaves_no_gaps() {

@@ -22,6 +22,12 @@ const RUN_GAP_US: i64 = 40_000;
 /// Larger frames are refused; 720p keyframes are about 0.1 MB, 4K ones a few.
 const LARGEST_FRAME: usize = 8 << 20;
 
+/// No source's clock gets there in a thousand years; sums of such times cannot overflow.
+const FARTHEST_US: i64 = 1 << 55;
+
+/// No encoder holds a picture back for longer. One that says so would carry the broadcast's clock away.
+const LONGEST_DELAY_US: u64 = 60_000_000;
+
 /// Why a frame could not be published.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -37,6 +43,9 @@ pub enum WriteError {
     /// A time stamp fell before the broadcast began.
     #[error("time stamp {0} us is before the broadcast")]
     NegativeTime(i64),
+    /// A time stamp lies where no clock gets.
+    #[error("time stamp {0} us is beyond any clock")]
+    FarTime(i64),
     /// The broadcast has ended while the publisher was still sending.
     #[error("broadcast has ended")]
     Ended,
@@ -104,8 +113,12 @@ impl Publisher {
     /// Publishes a video frame, in decode order. Frames before the first keyframe are counted and dropped.
     pub fn video(&mut self, frame: SourceFrame) -> Result<(), WriteError> {
         let shared = self.shared()?;
-        check_size(&frame)?;
+        check(&frame)?;
         let Some(format) = self.format.video.clone() else { return Err(WriteError::NoFormat("video")) };
+        if frame.pts_us.abs_diff(frame.dts_us) > LONGEST_DELAY_US {
+            shared.meter().dropped();
+            return Ok(());
+        }
         if self.run.as_mut().is_some_and(|run| !run.anchor.follow(Kind::Video, frame.dts_us)) {
             self.run = None;
         }
@@ -130,7 +143,7 @@ impl Publisher {
     /// Publishes an audio frame. Beside video it waits for the first keyframe; alone it begins the broadcast.
     pub fn audio(&mut self, frame: SourceFrame) -> Result<(), WriteError> {
         let shared = self.shared()?;
-        check_size(&frame)?;
+        check(&frame)?;
         let Some(format) = self.format.audio.clone() else { return Err(WriteError::NoFormat("audio")) };
         let alone = self.format.video.is_none();
         if self.run.as_mut().is_some_and(|run| !run.anchor.follow(Kind::Audio, frame.dts_us)) {
@@ -372,8 +385,13 @@ fn silent_video() -> VideoFormat {
     }
 }
 
-fn check_size(frame: &SourceFrame) -> Result<(), WriteError> {
-    if frame.payload.len() > LARGEST_FRAME { Err(WriteError::TooLarge(frame.payload.len())) } else { Ok(()) }
+fn check(frame: &SourceFrame) -> Result<(), WriteError> {
+    if frame.payload.len() > LARGEST_FRAME {
+        return Err(WriteError::TooLarge(frame.payload.len()));
+    }
+    let known = -FARTHEST_US..=FARTHEST_US;
+    let far = [frame.dts_us, frame.pts_us].into_iter().find(|time_us| !known.contains(time_us));
+    far.map_or(Ok(()), |time_us| Err(WriteError::FarTime(time_us)))
 }
 
 #[cfg(test)]

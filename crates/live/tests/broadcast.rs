@@ -191,6 +191,23 @@ async fn a_new_format_is_told_before_its_first_frame() {
 }
 
 #[tokio::test]
+async fn times_that_no_clock_reaches_are_refused() {
+    let broadcast = broadcast();
+    let mut publisher = publisher(&broadcast);
+    let at = |pts_us, dts_us| SourceFrame { pts_us, dts_us, ..frame(0, true) };
+    for far in [i64::MIN, i64::MAX] {
+        assert!(matches!(publisher.video(at(far, far)), Err(WriteError::FarTime(_))));
+        assert!(matches!(publisher.audio(at(far, far)), Err(WriteError::FarTime(_))));
+    }
+    // A picture that is to be shown long after it is decoded is left out, and carries no clock away.
+    publisher.video(at(70_000_000, 5_000_000)).unwrap();
+    let mut subscriber = broadcast.subscribe();
+    send(&mut publisher, 0..3, 1);
+    let frames = frames(&mut subscriber, 4).await;
+    assert!(frames.iter().all(|frame| frame.pts_us < 60_000_000), "{frames:?}");
+}
+
+#[tokio::test]
 async fn audio_alone_is_a_broadcast() {
     let broadcast = broadcast();
     let mut subscriber = broadcast.subscribe();

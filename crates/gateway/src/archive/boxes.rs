@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use mp4_atom::{Decode, Moof};
 
 use crate::hls::{AUDIO_TRACK, VIDEO_TIMESCALE, VIDEO_TRACK, ticks};
+use crate::mp4::sieve;
 
 /// The flag of `tfhd` that says that it has a description index, which then stands after the track id.
 const HAS_DESCRIPTION: u8 = 0x02;
@@ -47,7 +48,7 @@ pub(super) fn assign(segment: &mut [u8], places: impl Fn(u32) -> Option<(u32, u3
 }
 
 fn audio_end_us(part: &[u8], rate: u32) -> Option<i64> {
-    let moof = Moof::decode(&mut &part[..]).ok()?;
+    let moof = Moof::decode(&mut &sieve(part).ok()?[..]).ok()?;
     let audio = moof.traf.iter().find(|traf| traf.tfhd.track_id == AUDIO_TRACK)?;
     let usual = audio.tfhd.default_sample_duration.unwrap_or(0);
     let samples = audio.trun.iter().flat_map(|run| &run.entries);

@@ -13,6 +13,8 @@ use bytes::Bytes;
 use mp4_atom::{Decode, Encode, Ftyp, Mehd, Moov, Mvex, SegmentReference, Sidx, Trak, Trex};
 
 use super::index::Index;
+use crate::hls::AUDIO_TRACK;
+use crate::mp4::sieve;
 
 /// Timescale of the segment index: microseconds.
 const INDEX_TIMESCALE: u32 = 1_000_000;
@@ -39,11 +41,15 @@ impl Header {
         for (info, bytes) in index.inits.iter().zip(inits) {
             let mut rest = &bytes[..];
             Ftyp::decode(&mut rest).ok()?;
-            let one = Moov::decode(&mut rest).ok()?;
+            let one = Moov::decode(&mut &sieve(rest).ok()?[..]).ok()?;
             let movie = movie.get_or_insert_with(|| Moov { trak: Vec::new(), ..one.clone() });
             let mut moved = Places::new();
             for trak in one.trak {
                 let from = trak.tkhd.track_id;
+                // Ours end with this one; those of the file count up from there.
+                if from > AUDIO_TRACK {
+                    return None;
+                }
                 moved.insert(from, add(&mut movie.trak, trak));
             }
             if moved.iter().any(|(from, to)| (*from, 1) != *to) {

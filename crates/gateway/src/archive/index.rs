@@ -21,6 +21,10 @@ const PAGES_MAX: u64 = 2048;
 /// A page larger than this was not written by us.
 pub(super) const PAGE_BYTES_MAX: u64 = 1 << 20;
 
+/// A replay that ends after this is not ours, nor is a segment of more bytes: sums of them cannot overflow.
+const LONGEST_US: i64 = 1 << 53;
+const SEGMENT_BYTES_MAX: u64 = 1 << 32;
+
 /// An init segment that segments of the replay need.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InitInfo {
@@ -127,7 +131,7 @@ impl Index {
             self.inits.push(init);
         }
         self.bytes += segment.bytes;
-        self.lost_us += segment.lost_us;
+        self.lost_us = self.lost_us.saturating_add(segment.lost_us);
         self.segments.push(segment);
     }
 
@@ -154,7 +158,7 @@ impl Index {
                 Ok(Line::Init(init)) if self.init(init.name).is_none() => self.inits.push(init),
                 Ok(Line::Segment(segment)) if self.follows(&segment) => {
                     self.bytes += segment.bytes;
-                    self.lost_us += segment.lost_us;
+                    self.lost_us = self.lost_us.saturating_add(segment.lost_us);
                     self.segments.push(segment);
                 }
                 _ => {}
@@ -163,9 +167,11 @@ impl Index {
     }
 
     fn follows(&self, segment: &Segment) -> bool {
-        let sane = segment.duration_us >= 0 && segment.end_us >= segment.start_us && segment.lost_us >= 0;
+        let times = [segment.start_us, segment.duration_us, segment.end_us, segment.lost_us];
+        let sane = times.iter().all(|time_us| (0..LONGEST_US).contains(time_us)) && segment.end_us >= segment.start_us;
+        let readable = segment.n < PAGES_MAX * PAGE_SEGMENTS && segment.bytes < SEGMENT_BYTES_MAX;
         let after = self.segments.last().is_none_or(|last| segment.start_us >= last.start_us);
-        sane && after && segment.n >= self.next()
+        sane && readable && after && segment.n >= self.next()
     }
 }
 
@@ -243,6 +249,23 @@ pub(super) mod tests {
             read.read_page(&text);
         }
         assert_eq!(read, index);
+    }
+
+    #[test]
+    fn segments_with_numbers_that_are_not_ours_are_left_out() {
+        let good = segment(0, 0);
+        let bad = [
+            Segment { n: u64::MAX, ..good.clone() },
+            Segment { bytes: u64::MAX, ..good.clone() },
+            Segment { start_us: i64::MIN, ..good.clone() },
+            Segment { end_us: i64::MAX, ..good.clone() },
+            Segment { lost_us: i64::MAX, ..good },
+        ];
+        for segment in bad {
+            let mut read = Index::default();
+            read.read_page(&serde_json::to_vec(&Line::Segment(segment)).unwrap());
+            assert_eq!((read.next(), read.end_us()), (0, 0));
+        }
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! From the bytes of a fragmented MP4 to frames.
 
-use std::io::Cursor;
-
-use mp4_atom::{Any, DecodeMaybe as _};
+use mp4_atom::{Decode, Moof, Moov};
 
 use super::boxes::{self, Boxes, Whole};
 use super::fragment::{self, Head};
+use super::sieve::sieve;
 use super::tracks::{self, Coding, Track};
 use crate::ingest::Error;
 use crate::ingest::media::Media;
 
 /// Larger ones hold the sample tables of a whole film.
 const LARGEST_MOOV: usize = 1 << 20;
+
+/// Of [`fragment::MOST_SAMPLES`] with all that can be said of each.
+const LARGEST_MOOF: usize = 1 << 20;
 
 /// Reads fragments as they come: a `moov`, then `moof` and `mdat` in turn. Another `moov` begins anew, as an encoder that
 /// changed its mind writes it.
@@ -45,13 +47,13 @@ impl Demuxer {
     fn take(&mut self, whole: Whole, found: &mut Vec<Media>) -> Result<(), Error> {
         match &whole.name {
             b"moov" => self.begin(&whole, found),
-            b"moof" => match decode(&whole)? {
-                Any::Moof(moof) => {
-                    self.head = Some(Head { moof, at: whole.at });
-                    Ok(())
-                }
-                _ => Ok(()),
-            },
+            b"moof" if whole.bytes.len() > LARGEST_MOOF => {
+                Err(malformed(whole.at, format!("the head of a fragment has {} bytes", whole.bytes.len())))
+            }
+            b"moof" => {
+                self.head = Some(Head { moof: decode::<Moof>(&whole)?, at: whole.at });
+                Ok(())
+            }
             _ => self.data(&whole, found),
         }
     }
@@ -60,8 +62,7 @@ impl Demuxer {
         if whole.bytes.len() > LARGEST_MOOV {
             return Err(not_fragmented(whole.at));
         }
-        let Any::Moov(moov) = decode(whole)? else { return Ok(()) };
-        let tracks = tracks::tracks(&moov)?;
+        let tracks = tracks::tracks(&decode::<Moov>(whole)?)?;
         if tracks.is_empty() {
             return Err(malformed(whole.at, "moov without a video or audio track".into()));
         }
@@ -92,13 +93,9 @@ impl Demuxer {
     }
 }
 
-fn decode(whole: &Whole) -> Result<Any, Error> {
-    let mut cursor = Cursor::new(&whole.bytes[..]);
-    match Any::decode_maybe(&mut cursor) {
-        Ok(Some(any)) => Ok(any),
-        Ok(None) => Err(malformed(whole.at, "a box is cut short".into())),
-        Err(error) => Err(malformed(whole.at, error.to_string())),
-    }
+fn decode<T: Decode>(whole: &Whole) -> Result<T, Error> {
+    let needed = sieve(&whole.bytes).map_err(|wrong| malformed(whole.at, wrong.to_string()))?;
+    T::decode(&mut &needed[..]).map_err(|error| malformed(whole.at, error.to_string()))
 }
 
 fn not_fragmented(at: u64) -> Error {

@@ -10,7 +10,7 @@ use super::tracks::Track;
 const NOT_SYNC: u32 = 0x0001_0000;
 
 /// Samples of one fragment; ten seconds of 120 pictures a second and of short sounds are fewer.
-const MOST_SAMPLES: usize = 20_000;
+pub(super) const MOST_SAMPLES: usize = 20_000;
 
 /// A frame and whether it is video.
 #[derive(Clone, Debug)]

@@ -4,6 +4,15 @@ use str0m::change::SdpOffer;
 
 use super::Error;
 
+/// Browsers send 5 to 10 KiB.
+const LARGEST: usize = 64 << 10;
+
+/// Sections of media; real offers have two or three. Each is compared with all others.
+const MOST_SECTIONS: usize = 16;
+
+/// Bytes of a line that names simulcast layers, of which each becomes a stream with buffers.
+const LONGEST_SIMULCAST: usize = 128;
+
 /// A session description that a peer sent.
 #[derive(Debug)]
 pub struct Offer {
@@ -23,9 +32,24 @@ pub(super) struct Wants {
 impl Offer {
     /// Reads a session description.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if let Some(what) = excess(text) {
+            return Err(Error::Sdp(what.into()));
+        }
         let sdp = SdpOffer::from_sdp_string(text).map_err(|error| Error::Sdp(error.to_string()))?;
         Ok(Self { sdp, wants: Wants::of(text) })
     }
+}
+
+/// What makes an offer cost more than any real one.
+fn excess(text: &str) -> Option<&'static str> {
+    if text.len() > LARGEST {
+        return Some("it is longer than 64 KiB");
+    }
+    if text.matches("\nm=").count() > MOST_SECTIONS {
+        return Some("it has more than 16 media sections");
+    }
+    let mut simulcast = text.lines().filter(|line| line.starts_with("a=simulcast"));
+    simulcast.any(|line| line.len() > LONGEST_SIMULCAST).then_some("it has too many simulcast layers")
 }
 
 impl Wants {
@@ -86,6 +110,18 @@ mod tests {
     fn what_is_no_session_description_is_refused() {
         assert!(Offer::parse("hello").is_err());
         assert!(Offer::parse("").is_err());
+    }
+
+    #[test]
+    fn what_costs_more_than_any_real_offer_is_refused() {
+        let sections = format!("v=0\r\n{}", "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n".repeat(17));
+        let layers = format!("v=0\r\na=simulcast:recv {}\r\n", "a;".repeat(100));
+        let (long, short) =
+            ("a".repeat(LARGEST + 1), "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=simulcast:send a;b\r\n");
+        for text in [&sections, &layers, &long] {
+            assert!(excess(text).is_some());
+        }
+        assert_eq!(excess(short), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use live::Publisher;
 use srt_protocol::connection::{Connection, DuplexConnection};
 use srt_protocol::packet::{ControlTypes, Packet};
@@ -12,11 +12,9 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::guard::{datagram, sensible, survive};
 use crate::ingest::sniff::{self, Sniffed};
 use crate::ingest::{self, Container, Upload};
-
-/// Enough for any datagram.
-const DATAGRAM: usize = 1500;
 
 /// What the listener gives to the task of a connection.
 pub(super) struct Opened {
@@ -44,6 +42,9 @@ pub enum Error {
     /// What it sends cannot be published.
     #[error("srt {peer}: {source}")]
     Media { peer: SocketAddr, source: ingest::Error },
+    /// It says what the protocol has no answer to.
+    #[error("srt {peer}: the caller breaks the protocol")]
+    Protocol { peer: SocketAddr },
 }
 
 /// Publishes what arrives until the connection ends.
@@ -55,14 +56,15 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> Result<End, Error> {
     let Opened { connection, mut inbox } = opened;
-    let mut connection = DuplexConnection::new(connection);
+    let broken = || Error::Protocol { peer };
+    let mut connection = survive(|| DuplexConnection::new(connection)).ok_or_else(broken)?;
     let mut media = Media::default();
     let (mut said, mut stopped, mut failed) = (false, false, None);
     while connection.is_open() {
-        while let Some((packet, _)) = connection.next_packet(Instant::now()) {
+        while let Some((packet, _)) = survive(|| connection.next_packet(Instant::now())).ok_or_else(broken)? {
             send(&socket, &packet, peer).await;
         }
-        while let Some((_, bytes)) = connection.next_data(Instant::now()) {
+        while let Some((_, bytes)) = survive(|| connection.next_data(Instant::now())).ok_or_else(broken)? {
             if failed.is_none()
                 && let Err(source) = media.push(&bytes, &mut publisher)
             {
@@ -71,13 +73,14 @@ pub(super) async fn run(
                 failed = Some(Error::Media { peer, source });
             }
         }
-        let wake = connection.check_timers(Instant::now());
+        let wake = survive(|| connection.check_timers(Instant::now())).ok_or_else(broken)?;
         tokio::select! {
             packet = inbox.recv() => match packet {
-                Some(packet) => {
+                Some(packet) if sensible(&packet) => {
                     said |= is_shutdown(&packet);
-                    connection.handle_packet_input(Instant::now(), Ok((packet, peer)));
+                    survive(|| connection.handle_packet_input(Instant::now(), Ok((packet, peer)))).ok_or_else(broken)?;
                 }
+                Some(_) => {}
                 None => break,
             },
             () = tokio::time::sleep_until(wake.into()) => {}
@@ -88,7 +91,7 @@ pub(super) async fn run(
         }
         if failed.is_some() || stopped {
             // Nothing of ours waits to be confirmed: say goodbye and go.
-            while let Some((packet, _)) = connection.next_packet(Instant::now()) {
+            while let Some((packet, _)) = survive(|| connection.next_packet(Instant::now())).flatten() {
                 send(&socket, &packet, peer).await;
             }
             break;
@@ -111,8 +114,7 @@ fn is_shutdown(packet: &Packet) -> bool {
 
 /// Sends a packet; one that cannot be sent is as good as lost on the way.
 pub(super) async fn send(socket: &UdpSocket, packet: &Packet, peer: SocketAddr) {
-    let mut bytes = BytesMut::with_capacity(DATAGRAM);
-    packet.serialize(&mut bytes);
+    let Some(bytes) = datagram(packet) else { return };
     if let Err(error) = socket.send_to(&bytes, peer).await {
         tracing::debug!(%error, %peer, "srt send");
     }

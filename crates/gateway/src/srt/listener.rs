@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, End, Error, Opened};
+use super::guard::survive;
 use super::peers::{Peer, Peers};
 use super::refusal::Refusal;
 
@@ -269,12 +269,6 @@ fn shake(packet: &Packet) -> Option<ShakeType> {
         },
         Packet::Data(_) => None,
     }
-}
-
-/// Runs the protocol's code over a stranger's packet. It leaves some combinations "unimplemented"; to us they are calls that
-/// come to nothing.
-pub(super) fn survive<T>(run: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(run)).ok()
 }
 
 impl Publish {

@@ -5,6 +5,7 @@
 //! the task of a connection, which feeds what arrives to `ingest`.
 
 mod connection;
+mod guard;
 mod listener;
 mod peers;
 mod refusal;

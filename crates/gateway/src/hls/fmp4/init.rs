@@ -229,6 +229,9 @@ mod tests {
         let moov = movie(&init.body);
         let tracks: Vec<_> = moov.trak.iter().map(|trak| (trak.tkhd.track_id, trak.mdia.mdhd.timescale)).collect();
         assert_eq!(tracks, [(VIDEO_TRACK, VIDEO_TIMESCALE), (AUDIO_TRACK, 48_000)]);
+        // A download is made of what passes there.
+        let moov = &init.body[init.body.windows(4).position(|name| name == b"moov").expect("has one") - 4..];
+        assert_eq!(crate::mp4::sieve(moov).as_deref(), Ok(moov));
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub struct Report {
     pub last_part: Option<u64>,
 }
 
+/// Numbers and seconds from here on are not read: no broadcast comes so far, and sums of smaller ones cannot overflow.
+const LARGEST: u64 = 1_000_000_000;
+
 /// State while lines are read.
 #[derive(Default)]
 struct Reader {
@@ -105,23 +108,23 @@ impl Reader {
         }
         let (tag, value) = line.split_once(':').unwrap_or((line, ""));
         match tag {
-            "#EXT-X-VERSION" => self.list.version = value.parse().ok()?,
-            "#EXT-X-TARGETDURATION" => self.list.target_duration_s = Some(value.parse().ok()?),
+            "#EXT-X-VERSION" => self.list.version = whole(value)?,
+            "#EXT-X-TARGETDURATION" => self.list.target_duration_s = Some(whole(value)?),
             "#EXT-X-SERVER-CONTROL" => {
                 self.list.can_block = attribute(value, "CAN-BLOCK-RELOAD") == Some("YES");
                 self.list.part_hold_back_us = attribute(value, "PART-HOLD-BACK").and_then(seconds);
                 self.list.can_skip_until_us = attribute(value, "CAN-SKIP-UNTIL").and_then(seconds);
             }
             "#EXT-X-PART-INF" => self.list.part_target_us = Some(seconds(attribute(value, "PART-TARGET")?)?),
-            "#EXT-X-MEDIA-SEQUENCE" => self.list.media_sequence = value.parse().ok()?,
-            "#EXT-X-DISCONTINUITY-SEQUENCE" => self.list.discontinuity_sequence = value.parse().ok()?,
+            "#EXT-X-MEDIA-SEQUENCE" => self.list.media_sequence = whole(value)?,
+            "#EXT-X-DISCONTINUITY-SEQUENCE" => self.list.discontinuity_sequence = whole(value)?,
             "#EXT-X-INDEPENDENT-SEGMENTS" => self.list.independent_segments = true,
-            "#EXT-X-SKIP" => self.list.skipped = Some(attribute(value, "SKIPPED-SEGMENTS")?.parse().ok()?),
+            "#EXT-X-SKIP" => self.list.skipped = Some(whole(attribute(value, "SKIPPED-SEGMENTS")?)?),
             "#EXT-X-PRELOAD-HINT" => self.list.hint = Some(attribute(value, "URI")?.to_owned()),
             "#EXT-X-RENDITION-REPORT" => self.list.reports.push(Report {
                 uri: attribute(value, "URI")?.to_owned(),
-                last_msn: attribute(value, "LAST-MSN").and_then(|msn| msn.parse().ok()),
-                last_part: attribute(value, "LAST-PART").and_then(|part| part.parse().ok()),
+                last_msn: attribute(value, "LAST-MSN").and_then(whole),
+                last_part: attribute(value, "LAST-PART").and_then(whole),
             }),
             "#EXT-X-ENDLIST" => self.list.ended = true,
             _ => return self.segment_line(tag, value),
@@ -181,20 +184,26 @@ fn attribute<'a>(mut list: &'a str, name: &str) -> Option<&'a str> {
     None
 }
 
+/// A number without a fraction.
+fn whole(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|value| *value < LARGEST)
+}
+
 /// Decimal seconds as microseconds.
 fn seconds(text: &str) -> Option<i64> {
     let value: f64 = text.parse().ok()?;
-    (0.0..1e9).contains(&value).then(|| (value * 1e6).round() as i64)
+    (0.0..LARGEST as f64).contains(&value).then(|| (value * 1e6).round() as i64)
 }
 
 /// `2026-11-21T11:00:15.123Z` as milliseconds since 1970; milliseconds and the zone are required.
 fn date_ms(text: &str) -> Option<i64> {
     let text = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00:00"))?;
     let (date, time) = text.split_once('T')?;
-    let mut date = date.split('-').map(|n| n.parse::<i64>().ok());
+    let digits = |n: &str| n.parse::<i64>().ok().filter(|_| n.len() <= 4);
+    let mut date = date.split('-').map(digits);
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
     let (time, milli) = time.split_once('.').filter(|(_, milli)| milli.len() == 3)?;
-    let mut time = time.split(':').map(|n| n.parse::<i64>().ok());
+    let mut time = time.split(':').map(digits);
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
     let march_year = if month <= 2 { year - 1 } else { year };
     let days = 365 * march_year + march_year.div_euclid(4) - march_year.div_euclid(100)
@@ -215,6 +224,14 @@ mod tests {
         assert_eq!(attribute(list, "URI"), Some("a,b=c.m4s"));
         assert_eq!(attribute(list, "INDEPENDENT"), Some("YES"));
         assert_eq!(attribute(list, "GAP"), None);
+    }
+
+    #[test]
+    fn numbers_that_no_broadcast_reaches_are_errors() {
+        let list = "#EXTM3U\n#EXT-X-TARGETDURATION:18446744073709551615\n#EXT-X-MEDIA-SEQUENCE:18446744073709551615\n\
+                    #EXT-X-DISCONTINUITY-SEQUENCE:18446744073709551615\n#EXT-X-SKIP:SKIPPED-SEGMENTS=18446744073709551615\n\
+                    #EXT-X-PROGRAM-DATE-TIME:9223372036854775807-01-01T00:00:00.000Z\n#EXTINF:1e300,\ns.m4s\n";
+        assert_eq!(Playlist::parse(list).errors.len(), 7);
     }
 
     #[test]
