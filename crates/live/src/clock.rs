@@ -72,13 +72,13 @@ pub(crate) struct SampleClock {
 impl SampleClock {
     pub fn start(rate: u32, media_us: i64) -> Self {
         let rate = i64::from(rate);
-        Self { rate, next_sample: samples(media_us, rate) }
+        Self { rate, next_sample: in_samples(media_us, rate) }
     }
 
     /// The time of a frame of `samples` that the source puts at `media_us`.
     pub fn next_us(&mut self, media_us: i64, samples: u32) -> i64 {
         if (media_us - self.time_us()).abs() > AUDIO_SLACK_US {
-            self.next_sample = samples(media_us, self.rate).max(self.next_sample);
+            self.next_sample = in_samples(media_us, self.rate).max(self.next_sample);
         }
         let time = self.time_us();
         self.next_sample += i64::from(samples);
@@ -92,7 +92,7 @@ impl SampleClock {
 }
 
 /// 128 bits: microseconds times a sample rate overflow 64 after some years, and a publisher's clock may run as fast as it likes.
-fn samples(media_us: i64, rate: i64) -> i64 {
+fn in_samples(media_us: i64, rate: i64) -> i64 {
     (i128::from(media_us) * i128::from(rate) / 1_000_000) as i64
 }
 

@@ -28,6 +28,7 @@ pub use broadcast::{Broadcast, Phase, PublishError, Settings};
 pub use directory::{Directory, DirectoryError};
 pub use format::{AudioCodec, AudioFormat, Format, FormatError, VideoCodec, VideoFormat};
 pub use frame::{CaptureSource, Captured, Frame, Kind, Mark, SourceFrame};
+pub use ingest::KEPT as GROUPS_KEPT;
 pub use publisher::{Publisher, WriteError};
 pub use reorder::Reorder;
 pub use segments::{Place, Segments, TARGET as SEGMENT_TARGET};

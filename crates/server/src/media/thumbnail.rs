@@ -23,13 +23,16 @@ const WAITING: usize = 64;
 /// Pictures of replays that are kept, some 30 KB each; the one asked for least lately goes first.
 const REPLAYS: usize = 256;
 
+/// By id; `None` for a replay without a picture.
+type Replays = Vec<(String, Option<Bytes>)>;
+
 /// The pictures of all broadcasts here. Clones share.
 #[derive(Clone)]
 pub struct Thumbnails {
     /// One cell a broadcast; its lock makes the second asker wait for the first one's picture.
     cells: Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<Cell>>>>>,
     /// Of replays, which do not change; the one asked for last stands last.
-    replays: Arc<Mutex<Vec<(String, Option<Bytes>)>>>,
+    replays: Arc<Mutex<Replays>>,
     work: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
 }
@@ -128,7 +131,7 @@ impl Thumbnails {
         self.lock().retain(|id, _| kept(id));
     }
 
-    fn lock_replays(&self) -> MutexGuard<'_, Vec<(String, Option<Bytes>)>> {
+    fn lock_replays(&self) -> MutexGuard<'_, Replays> {
         self.replays.lock().expect("no panic happens under this lock")
     }
 
