@@ -336,9 +336,13 @@ impl Drop for Session {
     }
 }
 
+/// Segments that an encoder may be ahead of time.
+const LEAD: u64 = 100;
+
 /// The first segment number of a broadcast that this process did not carry from its start: above any that another
-/// process can have used. A segment lasts at least about a second, so twice the seconds is enough.
+/// process can have used. A segment lasts at least about a second, so twice the seconds is enough, and a lead for an encoder
+/// that sends what it had stored faster than time passes.
 fn first_segment(started_ms: Option<i64>) -> u64 {
     let Some(started_ms) = started_ms else { return 0 };
-    u64::try_from((now_ms() - started_ms) / 500).unwrap_or(0) + 1
+    u64::try_from((now_ms() - started_ms) / 500).unwrap_or(0) + LEAD
 }
