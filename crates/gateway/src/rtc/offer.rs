@@ -57,7 +57,7 @@ impl Wants {
         let mut wants = Self::default();
         for section in text.split("\nm=").skip(1) {
             let lines: Vec<&str> = section.lines().map(str::trim_end).collect();
-            let mut head = lines[0].split(' ');
+            let mut head = lines.first().copied().unwrap_or_default().split(' ');
             let (kind, port) = (head.next(), head.next());
             // A port of 0 is a stream that is not wanted.
             if port == Some("0") && !lines.contains(&"a=bundle-only") {
@@ -104,6 +104,8 @@ mod tests {
         assert_eq!((wants.sends_video, wants.receives_video), (false, true));
         assert_eq!(Wants::of("v=0\r\nm=video 0 UDP/TLS/RTP/SAVPF 96\r\n"), Wants::default());
         assert_eq!(Wants::of(""), Wants::default());
+        // Ends where a section would begin.
+        assert_eq!(Wants::of("v=0\r\nm="), Wants::default());
     }
 
     #[test]
