@@ -107,6 +107,7 @@ mod hls {
 
     use std::time::Duration;
 
+    #[derive(Clone, Debug)]
     pub(crate) struct Config {
         pub part_target: Duration,
         pub window: Duration,
@@ -189,10 +190,17 @@ pub mod offers {
     pub use offer::{Fragment, Offer};
     use str0m::config::DtlsCert;
     use str0m::rtp::Extension;
-    use str0m::{Candidate, IceCreds, RtcConfig};
+    use str0m::{Candidate, IceCreds, Rtc, RtcConfig};
 
     /// Answers an offer as the endpoint does.
     pub fn answer(offer: Offer, certificate: &DtlsCert) -> Result<String, Error> {
+        let answer = session(offer, certificate)?.1;
+        let _ = (sdp::accepts(&answer, "video"), sdp::accepts(&answer, "audio"));
+        Ok(sdp::with_stereo(&answer))
+    }
+
+    /// The session that answers an offer at 192.0.2.1:9, and its answer.
+    pub fn session(offer: Offer, certificate: &DtlsCert) -> Result<(Rtc, String), Error> {
         let mut config = RtcConfig::new()
             .set_ice_lite(true)
             .set_dtls_cert(certificate.clone())
@@ -204,8 +212,7 @@ pub mod offers {
         let address = ([192, 0, 2, 1], 9).into();
         rtc.add_local_candidate(Candidate::host(address, "udp").expect("an address of a host"));
         let answer = rtc.sdp_api().accept_offer(offer.sdp)?.to_sdp_string();
-        let _ = (sdp::accepts(&answer, "video"), sdp::accepts(&answer, "audio"));
-        Ok(sdp::with_stereo(&answer))
+        Ok((rtc, answer))
     }
 }
 
