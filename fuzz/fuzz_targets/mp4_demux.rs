@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use oriel_fuzz::{described, in_steps, mp4::Demuxer};
+use oriel_fuzz::{described, in_steps, mp4::Demuxer, survive};
 
 fn found(input: &[u8], step: usize) -> (Vec<String>, bool) {
     let mut demuxer = Demuxer::new();
@@ -12,7 +12,7 @@ fn found(input: &[u8], step: usize) -> (Vec<String>, bool) {
     (found.iter().map(described).collect(), failed)
 }
 
-fuzz_target!(|input: &[u8]| {
+fuzz_target!(init: survive(), |input: &[u8]| {
     let Some((&step, input)) = input.split_last() else { return };
     let whole = found(input, usize::MAX);
     assert_eq!(whole, found(input, usize::from(step) + 1));
