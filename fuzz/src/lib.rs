@@ -255,3 +255,22 @@ pub fn survive() {
 pub fn in_steps(bytes: &[u8], step: usize) -> impl Iterator<Item = &[u8]> {
     bytes.chunks(step.max(1))
 }
+
+/// The target of a container's demuxer: the last byte says how short the parts are that the rest comes in.
+#[macro_export]
+macro_rules! container {
+    ($container:ident) => {
+        fn found(input: &[u8], step: usize) -> (Vec<String>, bool) {
+            let mut demuxer = oriel_fuzz::$container::Demuxer::new();
+            let mut found = Vec::new();
+            let failed = oriel_fuzz::in_steps(input, step).any(|part| demuxer.push(part, &mut found).is_err());
+            (found.iter().map(oriel_fuzz::described).collect(), failed)
+        }
+
+        libfuzzer_sys::fuzz_target!(init: oriel_fuzz::survive(), |input: &[u8]| {
+            let Some((&step, input)) = input.split_last() else { return };
+            let whole = found(input, usize::MAX);
+            assert_eq!(whole, found(input, usize::from(step) + 1));
+        });
+    };
+}

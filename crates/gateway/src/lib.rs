@@ -2,6 +2,7 @@
 //!
 //! Gateways know no accounts and no SQL: they return requests, the server decides.
 
+pub mod address;
 pub mod archive;
 pub mod flv;
 pub mod hls;

@@ -4,10 +4,11 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use codec::synth::Track;
+use live::unix_us;
 
 use crate::clip::{self, Clip};
 
@@ -101,11 +102,6 @@ fn put_tag(out: &mut Vec<u8>, kind: u8, at: Duration, body: &[u8]) {
     out.extend_from_slice(&[a, b, c, high, 0, 0, 0]);
     out.extend_from_slice(body);
     out.extend_from_slice(&(size + 11).to_be_bytes());
-}
-
-/// Microseconds since 1970.
-pub(crate) fn unix_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }
 
 /// Waits until something accepts connections there.

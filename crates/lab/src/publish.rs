@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clip::{self, Clip};
-use crate::floor::unix_us;
+use live::unix_us;
 
 /// Frames between encoder and socket. When the network is that far behind the encoder waits, comes late and skips pictures.
 const QUEUE_FRAMES: usize = 8;

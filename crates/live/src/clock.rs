@@ -21,7 +21,7 @@ const DEVICE_PAST_US: i64 = 10_000_000;
 const DEVICE_FUTURE_US: i64 = 500_000;
 
 /// Microseconds since 1970, now.
-pub(crate) fn unix_us() -> i64 {
+pub fn unix_us() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64)
 }
 

@@ -25,6 +25,7 @@ mod stats;
 mod subscriber;
 
 pub use broadcast::{Broadcast, Phase, PublishError, Settings};
+pub use clock::unix_us;
 pub use directory::{Directory, DirectoryError};
 pub use format::{AudioCodec, AudioFormat, Format, FormatError, VideoCodec, VideoFormat};
 pub use frame::{CaptureSource, Captured, Frame, Kind, Mark, SourceFrame};

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use support::TempDir;
 
+/// The program, without the doors that no test here goes through.
 fn oriel(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oriel"));
     command.args(arguments).stdin(Stdio::null());
+    command.envs([("ORIEL__SRT__LISTEN", "off"), ("ORIEL__RTC__LISTEN", "off")]);
     command
 }
 
@@ -30,19 +32,7 @@ struct Serving {
 
 impl Serving {
     fn start(dir: &TempDir, more: &[(&str, &str)]) -> Self {
-        let mut command = oriel(&[
-            "serve",
-            "--http",
-            "127.0.0.1:0",
-            "--rtmp",
-            "127.0.0.1:0",
-            "--rtmps",
-            "127.0.0.1:0",
-            "--srt",
-            "off",
-            "--rtc",
-            "off",
-        ]);
+        let mut command = oriel(&["serve", "--http", "127.0.0.1:0", "--rtmp", "127.0.0.1:0", "--rtmps", "127.0.0.1:0"]);
         command.args(["--metrics", "127.0.0.1:0", "--data-dir"]).arg(dir.path().join("data"));
         command.env("ORIEL__LOG__FORMAT", "json").envs(more.iter().copied()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
@@ -114,22 +104,8 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let taken = holder.local_addr().unwrap().to_string();
     let data = dir.path().display().to_string();
     for command in ["serve", "demo"] {
-        let rest = [
-            "--http",
-            "127.0.0.1:0",
-            "--rtmp",
-            &taken,
-            "--rtmps",
-            "off",
-            "--srt",
-            "off",
-            "--rtc",
-            "off",
-            "--metrics",
-            "off",
-            "--data-dir",
-            &data,
-        ];
+        let rest =
+            ["--http", "127.0.0.1:0", "--rtmp", &taken, "--rtmps", "off", "--metrics", "off", "--data-dir", &data];
         let output = oriel(&[&[command], &rest[..]].concat()).output().unwrap();
         let said = text(&output.stderr);
         assert!(!output.status.success());
@@ -188,22 +164,8 @@ fn doctor_finds_the_taken_port_and_nothing_else_wrong() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = holder.local_addr().unwrap().to_string();
     let data = dir.path().display().to_string();
-    let rest = [
-        "--http",
-        "127.0.0.1:0",
-        "--rtmp",
-        &taken,
-        "--rtmps",
-        "127.0.0.1:0",
-        "--srt",
-        "off",
-        "--rtc",
-        "off",
-        "--metrics",
-        "off",
-        "--data-dir",
-        &data,
-    ];
+    let rest =
+        ["--http", "127.0.0.1:0", "--rtmp", &taken, "--rtmps", "127.0.0.1:0", "--metrics", "off", "--data-dir", &data];
     let output = oriel(&[&["doctor"], &rest[..]].concat()).output().unwrap();
     let said = text(&output.stdout);
     assert!(!output.status.success());

@@ -2,7 +2,7 @@
 
 use str0m::change::SdpOffer;
 
-use super::Error;
+use super::{Error, sdp};
 
 /// Browsers send 5 to 10 KiB.
 const LARGEST: usize = 64 << 10;
@@ -45,7 +45,7 @@ fn excess(text: &str) -> Option<&'static str> {
     if text.len() > LARGEST {
         return Some("it is longer than 64 KiB");
     }
-    if text.matches("\nm=").count() > MOST_SECTIONS {
+    if sdp::sections(text).count() > MOST_SECTIONS {
         return Some("it has more than 16 media sections");
     }
     let mut simulcast = text.lines().filter(|line| line.starts_with("a=simulcast"));
@@ -55,7 +55,7 @@ fn excess(text: &str) -> Option<&'static str> {
 impl Wants {
     fn of(text: &str) -> Self {
         let mut wants = Self::default();
-        for section in text.split("\nm=").skip(1) {
+        for section in sdp::sections(text) {
             let lines: Vec<&str> = section.lines().map(str::trim_end).collect();
             let mut head = lines.first().copied().unwrap_or_default().split(' ');
             let (kind, port) = (head.next(), head.next());

@@ -22,9 +22,14 @@ pub(super) fn with_stereo(answer: &str) -> String {
     out
 }
 
+/// The media sections of a session description, each without its `m=`.
+pub(super) fn sections(text: &str) -> impl Iterator<Item = &str> {
+    text.split("\nm=").skip(1)
+}
+
 /// Whether the answer takes media of this kind: its section has a port and a codec.
 pub(super) fn accepts(answer: &str, kind: &str) -> bool {
-    answer.split("\nm=").skip(1).any(|section| {
+    sections(answer).any(|section| {
         let mut head = section.split([' ', '\r', '\n']);
         head.next() == Some(kind)
             && head.next().is_some_and(|port| port != "0")

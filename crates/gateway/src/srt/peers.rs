@@ -1,13 +1,15 @@
 //! Who has sent to the socket: at most so many, each for as long as it says something.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use srt_protocol::options::KeySize;
 use srt_protocol::packet::Packet;
 use srt_protocol::protocol::pending_connection::listen::Listen;
 use tokio::sync::mpsc;
+
+use crate::address::limited_by;
 
 /// Handshakes under way, all addresses together and from one. A handshake costs its sender one datagram with an address
 /// that may be made up, so that these places are few and held briefly.
@@ -71,13 +73,5 @@ impl Peers {
             Peer::Asked(..) => true,
             Peer::Open(packets) => !packets.is_closed(),
         });
-    }
-}
-
-/// What limits per address count: an IPv4 address, or an IPv6 /64, since a subscriber has a whole one.
-fn limited_by(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => IpAddr::V4(ip),
-        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64))),
     }
 }

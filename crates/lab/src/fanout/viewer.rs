@@ -13,7 +13,7 @@ use super::http::{Event, Responses};
 use super::push::{Acknowledger, Opening, Step};
 use super::watch::{Door, Outcome};
 use crate::arrivals::{Arrivals, TAIL};
-use crate::floor::unix_us;
+use live::unix_us;
 
 /// Which of a viewer's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

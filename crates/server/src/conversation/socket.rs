@@ -9,12 +9,13 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
+use gateway::address::limited_by;
 use http::HeaderMap;
 use room::{ClientFrame, Close, Connection, Hello, Identity, JoinError, MAX_FRAME_BYTES};
 
 use crate::api::auth::Caller;
 use crate::broadcast::names::is_id;
-use crate::http::peer::{Client, limited_by};
+use crate::http::peer::Client;
 use crate::http::same_origin::same_origin;
 use crate::problem::Problem;
 use crate::services::Shared;

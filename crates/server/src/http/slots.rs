@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use super::peer::limited_by;
+use gateway::address::limited_by;
 
 /// Counts connections; a [`Slot`] is held for the life of one.
 #[derive(Clone)]

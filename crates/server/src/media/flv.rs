@@ -12,6 +12,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use futures::{SinkExt as _, StreamExt as _};
+use gateway::address::limited_by;
 use gateway::flv::{Framing, TooSlow, Viewer};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -22,7 +23,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::viewers::{Protocol, Pull};
 use crate::http::direct::Offer;
-use crate::http::peer::{Client, limited_by};
+use crate::http::peer::Client;
 use crate::problem::Problem;
 use crate::services::Shared;
 

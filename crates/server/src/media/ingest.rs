@@ -6,12 +6,13 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt as _};
+use gateway::address::limited_by;
 use gateway::ingest::{self, BeginError, Config, End};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 
 use crate::broadcast::Refusal;
-use crate::http::peer::{Client, limited_by};
+use crate::http::peer::Client;
 use crate::problem::Problem;
 use crate::services::Shared;
 use crate::telemetry::Gauge;

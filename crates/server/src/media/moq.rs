@@ -7,13 +7,14 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use gateway::address::limited_by;
 use gateway::moq::{Certificate, PATH, Running, WebSockets, subprotocol};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::http::peer::{Client, Peer, limited_by};
+use crate::http::peer::{Client, Peer};
 use crate::problem::Problem;
 use crate::services::Shared;
 

@@ -6,9 +6,9 @@ use gateway::rtmp::{Error, Goodbye, Listener, Play, Publish, Request};
 
 use super::viewers::Protocol;
 use crate::broadcast;
-use crate::http::peer::limited_by;
 use crate::services::Shared;
 use crate::telemetry::Gauge;
+use gateway::address::limited_by;
 
 /// Application names: publish to one, play from the other.
 pub const PUBLISH_APP: &str = "live";

@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 
 use axum::extract::{Extension, Path, Request, State};
 use axum::response::Response;
+use gateway::address::limited_by;
 use gateway::rtc::{Left, Play};
 use http::header::HeaderName;
 use live::Broadcast;
 
 use super::viewers::{Protocol, Pull};
 use super::whip;
-use crate::http::peer::{Client, Peer, limited_by};
+use crate::http::peer::{Client, Peer};
 use crate::problem::Problem;
 use crate::services::Shared;
 

@@ -8,12 +8,13 @@ use axum::extract::{Extension, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, patch};
 use axum::{RequestExt as _, body::Bytes};
+use gateway::address::limited_by;
 use gateway::rtc::{Endpoint, Error, Fragment, Goodbye, Offer, Publish, endpoint::reachable};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 
 use crate::broadcast::{Refusal, Session};
-use crate::http::peer::{Client, Peer, limited_by};
+use crate::http::peer::{Client, Peer};
 use crate::problem::Problem;
 use crate::services::{Services, Shared};
 

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use live::{Broadcast, VideoCodec};
+use live::{Broadcast, VideoCodec, unix_us};
 use str0m::Event;
 use str0m::format::Codec;
 use str0m::media::{Frequency, MediaKind, MediaTime, Mid, Pt};
@@ -293,9 +293,4 @@ impl Viewer {
         // A report cannot tell of a moment to come.
         moment.unwrap_or(now).min(Instant::now())
     }
-}
-
-fn unix_us() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
 }

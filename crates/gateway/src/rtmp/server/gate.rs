@@ -1,8 +1,10 @@
 //! How many connections an address, and all together, may have.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::address::limited_by;
 
 /// Why a connection is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +54,7 @@ impl Gate {
     /// An address may hold as many pending connections as are left for everyone else: alone it gets half of all, and
     /// while it holds them, others still get in. Nobody who is in is put out.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Admission, Full> {
-        let address = network(address);
+        let address = limited_by(address);
         let mut counts = self.lock();
         let left = self.max_pending.saturating_sub(counts.pending);
         let held = counts.addresses.get(&address);
@@ -100,14 +102,6 @@ impl Drop for Admission {
                 counts.addresses.remove(&self.address);
             }
         }
-    }
-}
-
-/// What counts as one address: an IPv4 address, or an IPv6 /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
     }
 }
 

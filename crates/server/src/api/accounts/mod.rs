@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use gateway::address::limited_by;
 use http::StatusCode;
 
 use super::json::Json;
@@ -9,7 +10,7 @@ use super::session;
 use super::types::{Credentials, User};
 use crate::account::name::{check_name, check_password};
 use crate::config::Registration;
-use crate::http::peer::{Client, limited_by};
+use crate::http::peer::Client;
 use crate::problem::Problem;
 use crate::services::Shared;
 

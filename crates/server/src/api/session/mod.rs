@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
+use gateway::address::limited_by;
 use http::header::{HeaderName, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -10,7 +11,7 @@ use super::json::Json;
 use super::types::{Credentials, Session, User};
 use crate::account::cookie::{self, Token};
 use crate::clock::now_ms;
-use crate::http::peer::{Client, limited_by};
+use crate::http::peer::Client;
 use crate::problem::Problem;
 use crate::services::{Services, Shared};
 
